@@ -1,0 +1,50 @@
+/*
+ * Every limit on outside data, with its reason.  A limit is a constant here
+ * and a test that goes past it.
+ */
+
+#ifndef LOYALTY_LIMITS_H
+#define LOYALTY_LIMITS_H
+
+/* A report of bad input is read by a person; more than this is noise. */
+#define LOYALTY_PROBLEMS_MAX 64
+
+/* DOMAIN.md section 2. */
+#define LOYALTY_MEMBER_ID_MAX 128
+
+/* A slug; it is part of every Redis key. */
+#define LOYALTY_SITE_ID_MAX 64
+
+/* Ids of offers, statuses, rules, groups, designs. */
+#define LOYALTY_ID_MAX 64
+
+/* Order ids come from shops: some use URLs or UUIDs with prefixes. */
+#define LOYALTY_ORDER_ID_MAX 128
+#define LOYALTY_SKU_MAX 128
+#define LOYALTY_CATEGORY_MAX 256
+
+/* The largest order of the retail data has 1 110 lines. */
+#define LOYALTY_ORDER_LINES_MAX 5000
+
+/* An order event as JSON; 5 000 lines of 200 bytes. */
+#define LOYALTY_ORDER_SIZE_MAX (1024 * 1024)
+
+/* Refunds of one order, each kept in its record for ever. */
+#define LOYALTY_ORDER_REFUNDS_MAX 1000
+
+/* A program is compiled by each worker; 500 offers take about 400 KB. */
+#define LOYALTY_PROGRAM_SIZE_MAX (4 * 1024 * 1024)
+#define LOYALTY_PROGRAM_STATUSES_MAX 64
+#define LOYALTY_PROGRAM_OFFERS_MAX 2000
+#define LOYALTY_PROGRAM_RULES_MAX 500
+#define LOYALTY_PROGRAM_DESIGNS_MAX 50
+#define LOYALTY_PROGRAM_TEMPLATES_MAX 500
+#define LOYALTY_JSON_DEPTH_MAX 32
+
+/* A member's whole state in Redis. */
+#define LOYALTY_MEMBER_SIZE_MAX (1024 * 1024)
+
+/* What the edge caches of a member (EDGE.md: a bounded record). */
+#define LOYALTY_VIEW_SIZE_MAX 4096
+
+#endif

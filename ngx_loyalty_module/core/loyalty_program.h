@@ -1,0 +1,192 @@
+/*
+ * A site's program: everything the merchant configures, one JSON document,
+ * compiled into an immutable form (DOMAIN.md sections 1, 5-8, 10).
+ *
+ * The document:
+ *   { "version": 7,
+ *     "settings":   { "id", "name", "currency", "time_zone", "locales": [],
+ *                     "active", "earn_rate": "1", "points_expire_days",
+ *                     "points_pending_days", "return_policy",
+ *                     "criterion", "window": {"kind","days","grace_days",
+ *                     "never_drop"}, "segments": {"new","recurring",
+ *                     "at_risk","vip"}, "attribution_days", "design",
+ *                     "sign_in_url", "tier_page_title", ... },
+ *     "statuses":   [ {"id","name":{locale:text},"threshold"|"segment",
+ *                      "color","image","description","multiplier"} ],
+ *     "designs":    [ {"id","name","colors","fonts","logo","css","template"} ],
+ *     "offers":     [ DOMAIN.md section 7 ],
+ *     "rules":      [ section 8 ],
+ *     "templates":  [ {"id","name","channel","subject","html","text"} ],
+ *     "categories": [ {"pattern","category"} ]   SKU -> category, first wins
+ *   }
+ * Absent settings take their defaults, absent statuses bronze 1 000, silver
+ * 5 000, gold 10 000 by spend.  The schema stands in program.schema.json.
+ *
+ * Ownership: a program owns all it points to, until loyalty_program_free.
+ * Never changed after parsing: threads share it.
+ */
+
+#ifndef LOYALTY_PROGRAM_H
+#define LOYALTY_PROGRAM_H
+
+#include <jansson.h>
+
+#include "loyalty.h"
+
+/* Section 5. */
+typedef enum {
+    LOYALTY_CRITERION_SPEND,
+    LOYALTY_CRITERION_ORDERS,
+    LOYALTY_CRITERION_LIFE_POINTS,
+    LOYALTY_CRITERION_SEGMENT
+} loyalty_criterion_t;
+
+typedef enum {
+    LOYALTY_WINDOW_LIFETIME,
+    LOYALTY_WINDOW_ROLLING
+} loyalty_window_kind_t;
+
+typedef struct {
+    loyalty_window_kind_t kind;
+    int32_t days;       /* rolling: counted back from the instant of reading */
+    int32_t grace_days; /* a drop waits this long; 0: immediate */
+    bool never_drop;
+} loyalty_window_t;
+
+/* Section 3. */
+typedef enum {
+    LOYALTY_RETURN_WITHIN_BALANCE,
+    LOYALTY_RETURN_UNLIMITED,
+    LOYALTY_RETURN_ONLY_PENDING
+} loyalty_return_policy_t;
+
+/* Section 6, as a set of bits and in the order in which one is shown. */
+typedef enum {
+    LOYALTY_SEGMENT_VIP = 1,
+    LOYALTY_SEGMENT_AT_RISK = 2,
+    LOYALTY_SEGMENT_NEW = 4,
+    LOYALTY_SEGMENT_RECURRING = 8
+} loyalty_segment_t;
+
+typedef struct {
+    int32_t new_days;
+    int32_t recurring_days;
+    int32_t at_risk_days;
+    int64_t vip_points;
+} loyalty_segment_thresholds_t;
+
+/* A text per locale; the first locale of the site answers for the others. */
+typedef struct {
+    loyalty_str_t locale;
+    loyalty_str_t text;
+} loyalty_text_t;
+
+typedef struct {
+    loyalty_text_t *texts;
+    size_t n;
+} loyalty_texts_t;
+
+/* The text for `locale`, else for its language, else the first, else empty. */
+loyalty_str_t loyalty_text(const loyalty_texts_t *texts, loyalty_str_t locale);
+
+typedef struct {
+    loyalty_str_t id;
+    loyalty_str_t name;
+    loyalty_str_t currency;
+    int exponent; /* of the currency */
+    loyalty_str_t time_zone;
+    loyalty_str_t *locales;
+    size_t nlocales;
+    bool active;
+
+    int64_t earn_rate; /* points per major unit, scaled by 10^4 */
+    int32_t points_expire_days;  /* 0: never */
+    int32_t points_pending_days; /* after completion; 0: active at once */
+    loyalty_return_policy_t return_policy;
+
+    loyalty_criterion_t criterion;
+    loyalty_window_t window;
+    loyalty_segment_thresholds_t segments;
+
+    int32_t attribution_days;
+    loyalty_str_t design;
+    loyalty_str_t sign_in_url;
+} loyalty_settings_t;
+
+/* A status of section 5; "tier" in C, where loyalty_status_t is a result. */
+typedef struct {
+    loyalty_str_t id;
+    loyalty_texts_t name;
+    loyalty_texts_t description;
+    int64_t threshold;         /* minor units, orders or points */
+    loyalty_segment_t segment; /* criterion segment, else 0 */
+    loyalty_str_t color;
+    loyalty_str_t image;
+    int64_t multiplier; /* scaled by 10^2; 100 by default */
+} loyalty_tier_t;
+
+typedef struct {
+    loyalty_str_t id;
+    loyalty_str_t name;
+    json_t *json; /* colours, fonts, logo, css, template as given */
+} loyalty_design_t;
+
+typedef struct loyalty_offer_s loyalty_offer_t; /* loyalty_offer.h */
+typedef struct loyalty_rule_s loyalty_rule_t;   /* loyalty_rule.h */
+
+typedef struct {
+    int64_t version;
+    loyalty_settings_t settings;
+
+    /* Ascending threshold; the program's order for segment statuses. */
+    loyalty_tier_t *tiers;
+    size_t ntiers;
+
+    loyalty_design_t *designs;
+    size_t ndesigns;
+
+    loyalty_offer_t **offers;
+    size_t noffers;
+
+    loyalty_rule_t **rules;
+    size_t nrules;
+
+    json_t *json; /* the document as read, defaults not filled in */
+    struct loyalty_program_private_s *private_data;
+} loyalty_program_t;
+
+/*
+ * All mistakes at once in `problems`.  LOYALTY_ERROR_INVALID, _LIMIT,
+ * _MEMORY.  On success the caller owns *program.
+ */
+loyalty_status_t loyalty_program_parse(const char *bytes, size_t len,
+                                       loyalty_problems_t *problems,
+                                       loyalty_program_t **program);
+loyalty_status_t loyalty_program_from_json(json_t *document,
+                                           loyalty_problems_t *problems,
+                                           loyalty_program_t **program);
+void loyalty_program_free(loyalty_program_t *program);
+
+/* The document with all defaults written out, as the API shows it; a new
+ * reference.  Parsing it again gives the same program. */
+json_t *loyalty_program_to_json(const loyalty_program_t *program);
+
+/* A document for a new site: default statuses, no offers; a new reference. */
+json_t *loyalty_program_default(loyalty_str_t site, loyalty_str_t currency);
+
+const loyalty_tier_t *loyalty_program_tier(const loyalty_program_t *program,
+                                           loyalty_str_t id);
+const loyalty_design_t *loyalty_program_design(
+    const loyalty_program_t *program, loyalty_str_t id);
+const loyalty_offer_t *loyalty_program_offer(const loyalty_program_t *program,
+                                             loyalty_str_t id);
+
+/* The line's own category, else the first pattern that fits the SKU. */
+loyalty_str_t loyalty_program_category(const loyalty_program_t *program,
+                                       loyalty_str_t sku,
+                                       loyalty_str_t category);
+
+const char *loyalty_segment_name(loyalty_segment_t segment);
+const char *loyalty_criterion_name(loyalty_criterion_t criterion);
+
+#endif

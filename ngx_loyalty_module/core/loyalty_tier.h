@@ -1,0 +1,36 @@
+/*
+ * A member's status (tier) and progress (DOMAIN.md section 5).
+ */
+
+#ifndef LOYALTY_TIER_H
+#define LOYALTY_TIER_H
+
+#include "loyalty_program.h"
+
+/* What of a member decides the status.  Indices are into program->tiers. */
+typedef struct {
+    int64_t value;     /* the criterion's value in its window, at `at` */
+    unsigned segments; /* for LOYALTY_CRITERION_SEGMENT */
+
+    int manual;        /* a floor set by staff; -1: none */
+    loyalty_instant_t manual_until; /* inclusive end; LOYALTY_NEVER */
+
+    int previous;      /* the status held before; -1: none */
+    loyalty_instant_t below_since; /* when the value fell below `previous`;
+                                      LOYALTY_UNKNOWN while it has not */
+} loyalty_tier_input_t;
+
+typedef struct {
+    int current; /* -1: none */
+    int next;    /* -1: at the top, or no ladder (segment) */
+    int64_t value;
+    int64_t remaining;
+    int percent;
+    loyalty_instant_t change_at; /* when time alone may change it */
+} loyalty_tier_result_t;
+
+void loyalty_tier_resolve(const loyalty_program_t *program,
+                          const loyalty_tier_input_t *input,
+                          loyalty_instant_t at, loyalty_tier_result_t *result);
+
+#endif

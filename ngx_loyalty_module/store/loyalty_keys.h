@@ -1,0 +1,49 @@
+/*
+ * Every Redis key, on one page.  {site} is the hash tag: one site, one slot.
+ *
+ *   key                               type    what
+ *   loyalty:p:{site}                  string  program, JSON          tracked
+ *   loyalty:m:{site}:member           string  member state, codec    tracked
+ *   loyalty:o:{site}:order            string  order record, codec
+ *   loyalty:h:{site}:member           hash    units ordered, by SKU
+ *   loyalty:l:{site}:member           stream  points ledger entries
+ *   loyalty:c:{site}:member           stream  credits ledger entries
+ *   loyalty:mo:{site}:member          zset    order ids by placed_at
+ *   loyalty:mi:{site}                 zset    member ids, lexical
+ *   loyalty:s:{site}:orders           stream  order events from the edge
+ *   loyalty:s:{site}:visits           stream  visits, capped
+ *   loyalty:s:{site}:dead             stream  dead letters
+ *   loyalty:x:{site}:lease            string  who applies, fencing token
+ *   loyalty:x:{site}:stats            hash    counters of the pipeline
+ *   loyalty:i:{site}:key              string  idempotency answers, 24 h
+ *   loyalty:sites                     set     site ids
+ *   loyalty:tokens                    hash    sha256 -> scopes
+ *
+ * Tracked: loyalty:m: and loyalty:p: are the prefixes whose changes Redis
+ * tells the edge; nothing else may begin with them.
+ */
+
+#ifndef LOYALTY_KEYS_H
+#define LOYALTY_KEYS_H
+
+#include "loyalty.h"
+
+#define LOYALTY_KEY_MAX 512
+
+/*
+ * Writes prefix:kind:{site}[:rest]; terminated.  `rest` may be empty.
+ * Returns the length, or 0 when it does not fit LOYALTY_KEY_MAX.
+ * The site id must have passed loyalty_site_id_check (no braces).
+ */
+size_t loyalty_key(char key[LOYALTY_KEY_MAX], loyalty_str_t prefix,
+                   const char *kind, loyalty_str_t site, loyalty_str_t rest);
+
+/* [a-z0-9][a-z0-9_-]*, at most LOYALTY_SITE_ID_MAX. */
+loyalty_status_t loyalty_site_id_check(loyalty_str_t site);
+
+/* The site and the rest of a tracked key, for invalidations. */
+loyalty_status_t loyalty_key_split(loyalty_str_t key, loyalty_str_t prefix,
+                                   char *kind, loyalty_str_t *site,
+                                   loyalty_str_t *rest);
+
+#endif
