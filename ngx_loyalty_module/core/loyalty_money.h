@@ -16,28 +16,30 @@
 int loyalty_currency_exponent(loyalty_str_t code);
 
 typedef enum {
-    LOYALTY_ROUND_EXACT,   /* more places than `scale`: LOYALTY_ERROR_INVALID */
+    LOYALTY_ROUND_EXACT,   /* a digit but 0 past `scale` is invalid */
     LOYALTY_ROUND_HALF_UP, /* away from zero at the half */
     LOYALTY_ROUND_FLOOR
 } loyalty_round_t;
 
 /*
  * "12.345" at scale 2: 1235 rounded half up, 1234 by floor, invalid exact.
- * Digits, at most one point, an optional leading '-'; no exponent, no blanks.
+ * Digits, at most one point with digits on both sides, an optional leading
+ * '-'; no exponent, no blanks.  `scale` is 0 to 18.
  */
 loyalty_status_t loyalty_decimal_parse(loyalty_str_t text, int scale,
                                        loyalty_round_t round, int64_t *value);
 
 #define LOYALTY_DECIMAL_SIZE 32
 
-/* 1235 at scale 2: "12.35".  Returns the length; terminated. */
+/* 1235 at scale 2: "12.35".  `text` has LOYALTY_DECIMAL_SIZE bytes; returns
+ * the length; terminated. */
 size_t loyalty_decimal_format(int64_t value, int scale, char *text);
 
 loyalty_status_t loyalty_add(int64_t a, int64_t b, int64_t *sum);
 loyalty_status_t loyalty_sub(int64_t a, int64_t b, int64_t *difference);
 loyalty_status_t loyalty_mul(int64_t a, int64_t b, int64_t *product);
 
-/* floor(a * b / divisor), or rounded half up, by way of 128 bits. */
+/* a * b / divisor, rounded, by way of 128 bits; divisor 0 is invalid. */
 loyalty_status_t loyalty_mul_div(int64_t a, int64_t b, int64_t divisor,
                                  loyalty_round_t round, int64_t *quotient);
 
@@ -50,7 +52,7 @@ loyalty_status_t loyalty_allocate(int64_t amount, const int64_t *weights,
                                   size_t n, int64_t *parts);
 
 /* quantity * unit_price (a decimal text in major units), rounded half up to
- * the minor unit: a line's amount. */
+ * the minor unit: a line's amount.  Over 18 places: LOYALTY_ERROR_LIMIT. */
 loyalty_status_t loyalty_line_amount(loyalty_str_t unit_price, int exponent,
                                      int64_t quantity, int64_t *amount);
 
