@@ -12,6 +12,13 @@
 /* DOMAIN.md section 2. */
 #define LOYALTY_MEMBER_ID_MAX 128
 
+/* Secrets are 16 to 64 random bytes, written out; keys are kilobytes. */
+#define LOYALTY_SECRET_MAX 4096
+#define LOYALTY_KEY_FILE_MAX (64 * 1024)
+
+/* A signed-in shopper's JWT; servers refuse header lines of 8 KB and more. */
+#define LOYALTY_JWT_MAX 8192
+
 /* A slug; it is part of every Redis key. */
 #define LOYALTY_SITE_ID_MAX 64
 

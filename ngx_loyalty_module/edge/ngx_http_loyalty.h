@@ -14,21 +14,39 @@
 #include "loyalty_program.h"
 #include "loyalty_view.h"
 #include "ngx_loyalty_cache.h"
+#include "ngx_loyalty_metrics.h"
 #include "ngx_loyalty_redis.h"
 
 
+typedef struct ngx_http_loyalty_jwt_conf_s      ngx_http_loyalty_jwt_conf_t;
+typedef struct ngx_http_loyalty_headers_conf_s  ngx_http_loyalty_headers_conf_t;
+typedef struct ngx_http_loyalty_page_conf_s     ngx_http_loyalty_page_conf_t;
+
+
 typedef struct {
-    ngx_loyalty_redis_conf_t    redis;
-    ngx_flag_t                  redis_set;
-    ngx_loyalty_zone_conf_t     zone;
+    ngx_loyalty_redis_conf_t           redis;    /* addrs.nelts 0: not set */
+    ngx_loyalty_zone_conf_t            zone;     /* shm_zone NULL: not set */
+    ngx_uint_t                         headers;  /* some location sends them */
 } ngx_http_loyalty_main_conf_t;
+
+
+typedef struct {
+    ngx_flag_t                         enable;
+
+    ngx_http_complex_value_t          *site;
+    ngx_http_complex_value_t          *member;   /* one of member and jwt */
+    ngx_http_loyalty_jwt_conf_t       *jwt;
+
+    ngx_http_loyalty_headers_conf_t   *headers;  /* NULL: off */
+    ngx_http_loyalty_page_conf_t      *page;     /* this location's own */
+} ngx_http_loyalty_loc_conf_t;
 
 
 /* A compiled program, one a site and version in each worker. */
 
 typedef struct {
-    loyalty_program_t          *program;
-    ngx_uint_t                  refs;
+    loyalty_program_t                 *program;
+    ngx_uint_t                         refs;
 } ngx_http_loyalty_program_t;
 
 
@@ -44,17 +62,26 @@ typedef enum {
 /*
  * The request's context.  Lives in the main request, shared by its
  * subrequests and kept over internal redirects (a pool cleanup finds it).
+ * A subrequest that runs before the main request is resolved (auth_request)
+ * has one of its own.
  */
 
 typedef struct {
-    ngx_str_t                    site;
-    ngx_str_t                    member;      /* empty: a guest */
-    ngx_http_loyalty_program_t  *program;     /* NULL: unknown site, or away */
-    const loyalty_view_t        *view;        /* NULL: a guest, or away */
-    ngx_http_loyalty_cache_e     cache;
-    ngx_event_t                  resume;      /* posted when resolved */
-    void                        *resolving;   /* the resolver's */
-    unsigned                     resolved:1;
+    ngx_http_request_t                *request;
+    ngx_http_loyalty_loc_conf_t       *conf;     /* by which identified */
+
+    ngx_str_t                          site;
+    ngx_str_t                          member;   /* empty: a guest */
+    ngx_http_loyalty_program_t        *program;  /* NULL: unknown, or away */
+    const loyalty_view_t              *view;     /* NULL: a guest, or away */
+    ngx_http_loyalty_cache_e           cache;
+
+    ngx_event_t                        resume;   /* posted when resolved */
+    void                              *resolving; /* the resolver's */
+    ngx_http_event_handler_pt          read_event_handler;
+
+    unsigned                           resolved:1; /* set by the request */
+    unsigned                           waiting:1;
 } ngx_http_loyalty_ctx_t;
 
 
@@ -67,12 +94,18 @@ extern ngx_module_t  ngx_http_loyalty_backend_module;
 ngx_http_loyalty_ctx_t *ngx_http_loyalty_ctx(ngx_http_request_t *r);
 
 /*
- * Resolves ctx->site and ctx->member into program and view.  NGX_OK: done,
- * also when nothing was found or Redis is away; NGX_AGAIN: ctx->resume is
- * posted when done.  Never another answer.
+ * Resolves ctx->site and ctx->member into program, view and cache.  NGX_OK:
+ * done, also when nothing was found or Redis is away; NGX_AGAIN: ctx->resume
+ * is posted when done.  Never another answer.  ctx->program is a reference
+ * that the request gives back by ngx_http_loyalty_program_release().
  */
 ngx_int_t ngx_http_loyalty_resolve(ngx_http_request_t *r,
     ngx_http_loyalty_ctx_t *ctx);
+
+/* The request ends while a resolve is under way: ctx is not to be touched. */
+void ngx_http_loyalty_resolve_cancel(ngx_http_loyalty_ctx_t *ctx);
+
+void ngx_http_loyalty_program_release(ngx_http_loyalty_program_t *program);
 
 /* The worker's Redis client, NULL before init_process or without a directive */
 ngx_loyalty_redis_t *ngx_http_loyalty_redis(void);
@@ -83,6 +116,23 @@ ngx_loyalty_redis_t *ngx_http_loyalty_redis(void);
  */
 ngx_thread_pool_t *ngx_loyalty_thread_pool(ngx_conf_t *cf, ngx_str_t *name,
     ngx_uint_t threads);
+
+/*
+ * Reads a file at configuration time, whole and terminated; its name is
+ * relative to the configuration's folder.  NGX_ERROR: logged with `what`.
+ * A secret has no newline at its end and at least LOYALTY_TOKEN_SECRET_MIN
+ * bytes.
+ */
+ngx_int_t ngx_loyalty_conf_file(ngx_conf_t *cf, const char *what,
+    ngx_str_t *name, size_t max, ngx_str_t *text);
+ngx_int_t ngx_loyalty_conf_secret(ngx_conf_t *cf, const char *what,
+    ngx_str_t *name, ngx_str_t *secret);
+
+
+/* Directives whose work is in a file of their own. */
+
+char *ngx_http_loyalty_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 
 #endif /* _NGX_HTTP_LOYALTY_H_INCLUDED_ */

@@ -6,10 +6,44 @@
 #include "ngx_http_loyalty.h"
 
 
+static ngx_int_t ngx_http_loyalty_init_process(ngx_cycle_t *cycle);
+static void ngx_http_loyalty_exit_process(ngx_cycle_t *cycle);
 static void *ngx_http_loyalty_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_loyalty_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
 
 
 static ngx_command_t  ngx_http_loyalty_commands[] = {
+
+    { ngx_string("loyalty"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_loyalty_loc_conf_t, enable),
+      NULL },
+
+    { ngx_string("loyalty_site"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_loyalty_loc_conf_t, site),
+      NULL },
+
+    { ngx_string("loyalty_member"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_loyalty_loc_conf_t, member),
+      NULL },
+
+    { ngx_string("loyalty_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_loyalty_metrics_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
 
       ngx_null_command
 };
@@ -20,13 +54,13 @@ static ngx_http_module_t  ngx_http_loyalty_module_ctx = {
     NULL,                                  /* postconfiguration */
 
     ngx_http_loyalty_create_main_conf,     /* create main configuration */
-    NULL,                                  /* init main configuration */
+    ngx_http_loyalty_init_main_conf,       /* init main configuration */
 
     NULL,                                  /* create server configuration */
     NULL,                                  /* merge server configuration */
 
-    NULL,                                  /* create location configuration */
-    NULL                                   /* merge location configuration */
+    ngx_http_loyalty_create_loc_conf,      /* create location configuration */
+    ngx_http_loyalty_merge_loc_conf        /* merge location configuration */
 };
 
 
@@ -37,17 +71,86 @@ ngx_module_t  ngx_http_loyalty_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_http_loyalty_init_process,         /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_loyalty_exit_process,         /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
+
+
+static ngx_int_t
+ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
+{
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    ngx_loyalty_metrics_init_process(cycle);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_loyalty_metrics_exit_process();
+}
 
 
 static void *
 ngx_http_loyalty_create_main_conf(ngx_conf_t *cf)
 {
     return ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_main_conf_t));
+}
+
+
+static char *
+ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    if (ngx_loyalty_metrics_add_zone(cf, &ngx_http_loyalty_module) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_loyalty_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_loyalty_loc_conf_t  *llcf;
+
+    llcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_loc_conf_t));
+    if (llcf == NULL) {
+        return NULL;
+    }
+
+    llcf->enable = NGX_CONF_UNSET;
+
+    return llcf;
+}
+
+
+static char *
+ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_loyalty_loc_conf_t  *prev = parent;
+    ngx_http_loyalty_loc_conf_t  *conf = child;
+
+    ngx_conf_merge_value(conf->enable, prev->enable, 0);
+
+    if (conf->site == NULL) {
+        conf->site = prev->site;
+    }
+
+    if (conf->member == NULL && conf->jwt == NULL) {
+        conf->member = prev->member;
+        conf->jwt = prev->jwt;
+    }
+
+    return NGX_CONF_OK;
 }
