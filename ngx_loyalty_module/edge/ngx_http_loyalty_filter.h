@@ -25,4 +25,33 @@ typedef struct {
 } ngx_http_loyalty_filter_loc_conf_t;
 
 
+typedef struct {
+    void                             *inject;    /* each file's own */
+    void                             *capture;
+} ngx_http_loyalty_filter_ctx_t;
+
+
+/*
+ * Capture stands before injection: it sees the shop's own bytes, holds the
+ * answer back until the order is on disk, then calls ngx_http_loyalty_inject_
+ * filters, which call the next module's.
+ */
+
+/* The request's context, made at the first call; NULL: out of memory. */
+ngx_http_loyalty_filter_ctx_t *ngx_http_loyalty_filter_ctx(
+    ngx_http_request_t *r);
+
+ngx_int_t ngx_http_loyalty_capture_header_filter(ngx_http_request_t *r);
+ngx_int_t ngx_http_loyalty_capture_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+
+ngx_int_t ngx_http_loyalty_inject_header_filter(ngx_http_request_t *r);
+ngx_int_t ngx_http_loyalty_inject_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+
+
+extern ngx_http_output_header_filter_pt  ngx_http_loyalty_next_header_filter;
+extern ngx_http_output_body_filter_pt    ngx_http_loyalty_next_body_filter;
+
+
 #endif /* _NGX_HTTP_LOYALTY_FILTER_H_INCLUDED_ */

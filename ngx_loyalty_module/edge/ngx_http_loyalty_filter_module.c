@@ -8,6 +8,9 @@
 #include "ngx_http_loyalty_filter.h"
 
 
+static ngx_int_t ngx_http_loyalty_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_loyalty_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
 static ngx_int_t ngx_http_loyalty_filter_init(ngx_conf_t *cf);
 static void *ngx_http_loyalty_filter_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_loyalty_filter_create_loc_conf(ngx_conf_t *cf);
@@ -52,9 +55,71 @@ ngx_module_t  ngx_http_loyalty_filter_module = {
 };
 
 
+ngx_http_output_header_filter_pt  ngx_http_loyalty_next_header_filter;
+ngx_http_output_body_filter_pt    ngx_http_loyalty_next_body_filter;
+
+
+static ngx_int_t
+ngx_http_loyalty_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_loyalty_filter_loc_conf_t  *flcf;
+
+    flcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_filter_module);
+
+    if (flcf->capture != NULL) {
+        return ngx_http_loyalty_capture_header_filter(r);
+    }
+
+    return ngx_http_loyalty_inject_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_http_loyalty_filter_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_loyalty_filter_module);
+
+    if (ctx == NULL) {
+        return ngx_http_loyalty_next_body_filter(r, in);
+    }
+
+    if (ctx->capture != NULL) {
+        return ngx_http_loyalty_capture_body_filter(r, in);
+    }
+
+    return ngx_http_loyalty_inject_body_filter(r, in);
+}
+
+
+ngx_http_loyalty_filter_ctx_t *
+ngx_http_loyalty_filter_ctx(ngx_http_request_t *r)
+{
+    ngx_http_loyalty_filter_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_loyalty_filter_module);
+
+    if (ctx == NULL) {
+        ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_loyalty_filter_ctx_t));
+        if (ctx != NULL) {
+            ngx_http_set_ctx(r, ctx, ngx_http_loyalty_filter_module);
+        }
+    }
+
+    return ctx;
+}
+
+
 static ngx_int_t
 ngx_http_loyalty_filter_init(ngx_conf_t *cf)
 {
+    ngx_http_loyalty_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_loyalty_header_filter;
+
+    ngx_http_loyalty_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_loyalty_body_filter;
+
     return NGX_OK;
 }
 
