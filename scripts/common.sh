@@ -5,7 +5,8 @@
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-BUILD="$ROOT/build"
+BUILD=${BUILD:-$ROOT/build}
+# shellcheck disable=SC2034
 MODULE="$BUILD/ngx_http_loyalty_module.so"
 
 say() { printf '%s\n' "$*" >&2; }
