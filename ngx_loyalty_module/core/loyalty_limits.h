@@ -48,6 +48,14 @@
 #define LOYALTY_PROGRAM_TEMPLATES_MAX 500
 #define LOYALTY_JSON_DEPTH_MAX 32
 
+/* A page template with its style sheet inline; sections and partials nest on
+ * the stack; the steps stop a small template that loops over a large list, or
+ * includes itself twice, which the length of the output alone would not. */
+#define LOYALTY_TEMPLATE_SIZE_MAX (256 * 1024)
+#define LOYALTY_TEMPLATE_SECTIONS_MAX 32
+#define LOYALTY_TEMPLATE_PARTIALS_MAX 16
+#define LOYALTY_TEMPLATE_STEPS_MAX 1000000
+
 /* A member's whole state in Redis. */
 #define LOYALTY_MEMBER_SIZE_MAX (1024 * 1024)
 

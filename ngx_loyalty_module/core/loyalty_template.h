@@ -1,10 +1,12 @@
 /*
  * Mustache: variables, sections, inverted sections, comments, partials,
  * delimiters, standalone lines, indented partials, dotted names; no lambdas.
- * Escapes for HTML unless told `{{{raw}}}` or `{{&raw}}`.
+ * Escapes for HTML unless told `{{{raw}}}` or `{{&raw}}`.  null, false, the
+ * empty text and the empty list are false; all else is true.
  *
  * A template is compiled once, is immutable and may be rendered from many
- * threads.  Data comes as a jansson value.
+ * threads.  Data comes as a jansson value, or as a table of texts where a
+ * page is rendered for each request.
  */
 
 #ifndef LOYALTY_TEMPLATE_H
@@ -18,7 +20,8 @@ typedef struct loyalty_template_s loyalty_template_t;
 
 /*
  * Problems carry "line N" as their place.  The template owns a copy of the
- * source; free with loyalty_template_free.  Limits: size, depth of sections.
+ * source; free with loyalty_template_free.  LOYALTY_ERROR_INVALID, _LIMIT
+ * (size, depth of sections), _MEMORY.
  */
 loyalty_status_t loyalty_template_compile(loyalty_str_t source,
                                           loyalty_problems_t *problems,
@@ -30,8 +33,9 @@ typedef const loyalty_template_t *(*loyalty_template_partial_pt)(
     void *data, loyalty_str_t name);
 
 /*
- * Appends the text to the arena and points `text` at it.  Depth of partials
- * and length of the output (`size_max`) are bounded: LOYALTY_ERROR_LIMIT.
+ * Points `text` at the text, in the arena.  Depth of partials, steps and
+ * length of the output (`size_max`) are bounded: LOYALTY_ERROR_LIMIT.
+ * `partial` may be NULL.
  */
 loyalty_status_t loyalty_template_render(const loyalty_template_t *compiled,
                                          json_t *context,
@@ -39,5 +43,20 @@ loyalty_status_t loyalty_template_render(const loyalty_template_t *compiled,
                                          void *data, size_t size_max,
                                          loyalty_arena_t *arena,
                                          loyalty_str_t *text);
+
+/* One name and its text; an absent or empty text is false in a section. */
+typedef struct {
+    loyalty_str_t name;
+    loyalty_str_t value;
+} loyalty_template_field_t;
+
+/*
+ * Renders over a table of texts into `buffer`, allocating nothing; there are
+ * no partials and a dotted name is a name like any other.  *len becomes the
+ * length; LOYALTY_ERROR_LIMIT: more than `size` bytes.
+ */
+loyalty_status_t loyalty_template_render_fields(
+    const loyalty_template_t *compiled, const loyalty_template_field_t *fields,
+    size_t nfields, char *buffer, size_t size, size_t *len);
 
 #endif

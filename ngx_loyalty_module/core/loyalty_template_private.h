@@ -1,0 +1,47 @@
+/*
+ * A compiled template: a flat array of nodes in the order of the source.
+ *
+ *   Hello {{name}}! {{#vip}}Thank you, {{name}}.{{/vip}}
+ *
+ *   0 TEXT "Hello "   1 VARIABLE name   2 TEXT "! "
+ *   3 SECTION vip, end 7
+ *   4   TEXT "Thank you, "   5 VARIABLE name   6 TEXT "."
+ *
+ * Invariant: the nodes of a section are those after it and before its `end`;
+ * sections nest.  Texts point into the template's copy of the source; the
+ * parts of a name are a copy with zeros for the dots, each looked up as it is.
+ */
+
+#ifndef LOYALTY_TEMPLATE_PRIVATE_H
+#define LOYALTY_TEMPLATE_PRIVATE_H
+
+#include "loyalty_template.h"
+
+typedef enum {
+    LOYALTY_NODE_TEXT,
+    LOYALTY_NODE_VARIABLE, /* escaped */
+    LOYALTY_NODE_RAW,
+    LOYALTY_NODE_SECTION,
+    LOYALTY_NODE_INVERTED,
+    LOYALTY_NODE_PARTIAL
+} loyalty_node_kind_t;
+
+typedef struct {
+    loyalty_node_kind_t kind;
+    uint32_t end;       /* section: the node after its last */
+    uint32_t nparts;    /* of the name; 0: the implicit iterator `.` */
+    bool line_start;    /* first on its line: behind a partial's indentation */
+    bool standalone;    /* a tag alone on its line */
+    loyalty_str_t text; /* TEXT: itself; else the name as written */
+    const char *parts;  /* the name's parts, each zero-terminated */
+    loyalty_str_t indent; /* standalone partial: the blanks before it */
+} loyalty_node_t;
+
+struct loyalty_template_s {
+    loyalty_arena_t arena; /* source and names */
+    loyalty_node_t *nodes;
+    size_t nnodes;
+    size_t capacity;
+};
+
+#endif
