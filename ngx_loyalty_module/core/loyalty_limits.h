@@ -39,6 +39,32 @@
 /* Refunds of one order, each kept in its record for ever. */
 #define LOYALTY_ORDER_REFUNDS_MAX 1000
 
+/* Entitlements and holds that one order uses up. */
+#define LOYALTY_ORDER_REDEMPTIONS_MAX 100
+
+/* Payments of one order by points; each can be undone, so each is kept. */
+#define LOYALTY_ORDER_SPENDINGS_MAX 100
+
+/* Times a shop may open a cancelled order again. */
+#define LOYALTY_ORDER_ATTEMPTS_MAX 100
+
+/* Units of one line: far above any order, far below an overflow. */
+#define LOYALTY_QUANTITY_MAX 1000000000
+
+/* An order's record in Redis: 5 000 lines and what was returned of them. */
+#define LOYALTY_ORDER_RECORD_MAX (4 * 1024 * 1024)
+
+/* Finished lots stay for the statement until there are more lots than this;
+ * open ones of one expiry are then folded into one. */
+#define LOYALTY_LEDGER_LOTS_KEPT 32
+
+/* Orders a member's record remembers one by one, for rolling windows. */
+#define LOYALTY_MEMBER_CONTRIBUTIONS_MAX 10000
+
+/* Texts of a member's record: name, email, attributes. */
+#define LOYALTY_MEMBER_TEXT_MAX 1024
+#define LOYALTY_MEMBER_LIST_MAX 1000
+
 /* A program is compiled by each worker; 500 offers take about 400 KB. */
 #define LOYALTY_PROGRAM_SIZE_MAX (4 * 1024 * 1024)
 #define LOYALTY_PROGRAM_STATUSES_MAX 64

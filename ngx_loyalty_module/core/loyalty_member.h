@@ -13,6 +13,7 @@
 
 #include "loyalty_ledger.h"
 #include "loyalty_segment.h"
+#include "loyalty_tier.h"
 
 typedef enum {
     LOYALTY_CHANNEL_EMAIL = 1,
@@ -26,14 +27,16 @@ typedef struct {
     loyalty_str_t value;
 } loyalty_attribute_t;
 
-/* What one order counts for now; kept for rolling windows and for the n-th
- * order.  Sorted by placed_at, then by order id. */
+/* What one order counts for now, kept for rolling windows and for the n-th
+ * order; an earned grant is one that does not count as an order.  Sorted by
+ * placed_at, then by order id.  The LOYALTY_MEMBER_CONTRIBUTIONS_MAX newest
+ * stay; the totals go on counting all. */
 typedef struct {
     loyalty_str_t order_id;
     loyalty_instant_t placed_at;
     int64_t spend;
-    int64_t points;
-    bool counts; /* completed and not returned whole */
+    int64_t points; /* life points */
+    bool counts;    /* completed and not returned whole */
 } loyalty_contribution_t;
 
 /* An entitlement: an offer in the member's wallet (section 7). */
@@ -95,7 +98,7 @@ typedef struct {
     size_t nrule_marks;
 } loyalty_member_t;
 
-/* A member nobody has seen before: no times, empty ledgers. */
+/* A member nobody has seen before: no times, empty ledgers, version 0. */
 void loyalty_member_init(loyalty_member_t *member, loyalty_str_t id);
 
 /* 1-128 bytes, no control characters. */
@@ -105,6 +108,8 @@ loyalty_status_t loyalty_member_id_check(loyalty_str_t id);
 loyalty_status_t loyalty_member_encode(const loyalty_member_t *member,
                                        loyalty_arena_t *arena,
                                        loyalty_str_t *bytes);
+
+/* `bytes` must outlive the member: strings point into them. */
 loyalty_status_t loyalty_member_decode(loyalty_str_t bytes,
                                        loyalty_arena_t *arena,
                                        loyalty_member_t *member);
@@ -113,5 +118,86 @@ loyalty_status_t loyalty_member_decode(loyalty_str_t bytes,
 json_t *loyalty_member_to_json(const loyalty_member_t *member,
                                const loyalty_program_t *program,
                                loyalty_instant_t at);
+
+/* What segments are computed from. */
+void loyalty_member_activity(const loyalty_member_t *member,
+                             loyalty_activity_t *activity);
+
+/* Status and progress at `at`; change_at looks at rolling windows, grace,
+ * the manual status and segments. */
+void loyalty_member_tier(const loyalty_member_t *member,
+                         const loyalty_program_t *program,
+                         loyalty_instant_t at, loyalty_tier_result_t *result);
+
+/* What changed with a member, for the caller to write down and pass on. */
+typedef struct {
+    loyalty_str_t sku;
+    int64_t units; /* + ordered, - cancelled or returned; never 0 */
+} loyalty_product_delta_t;
+
+typedef enum {
+    LOYALTY_APPLIED = 1,
+    LOYALTY_DUPLICATE, /* nothing changed */
+    LOYALTY_HELD,      /* kept with the order until its time comes */
+    LOYALTY_GUEST      /* counted, left alone */
+} loyalty_outcome_t;
+
+typedef struct {
+    loyalty_outcome_t outcome;
+    bool member_changed; /* the member is to be written */
+    bool order_changed;  /* the order's record is to be written */
+    loyalty_entries_t points; /* new entries of the points ledger */
+    loyalty_entries_t credits;
+    loyalty_product_delta_t *products; /* each SKU once */
+    size_t nproducts;
+    int64_t order_delta; /* of order_count and spent_total */
+    int64_t spend_delta;
+    loyalty_str_t tier_from, tier_to; /* equal: no change */
+    loyalty_str_t *dropped; /* refunds held until now that came to more than */
+    size_t ndropped;        /* is left: refused now */
+    const char *refusal;    /* "exists_with_different_total", ... */
+} loyalty_effects_t;
+
+/*
+ * Functions that change a member: all or nothing, `version` + 1 where
+ * anything changed.  `effects` is filled from zero.
+ */
+
+/* Points or credits given (amount > 0) or taken (< 0) by staff, a group, an
+ * offer or a rule.  Erased members: LOYALTY_ERROR_REFUSED. */
+typedef struct {
+    bool credits; /* else points */
+    int64_t amount;
+    loyalty_str_t id;             /* of the grant; the lot's id */
+    loyalty_instant_t starts_at;  /* LOYALTY_UNKNOWN: at once */
+    loyalty_instant_t expires_at; /* LOYALTY_NEVER */
+    bool earned;                  /* counts for life points */
+    loyalty_cause_t cause;        /* cause.at: the instant */
+    loyalty_spending_t *spending; /* out, for a debit; may be NULL */
+} loyalty_grant_t;
+
+loyalty_status_t loyalty_member_grant(loyalty_member_t *member,
+                                      const loyalty_program_t *program,
+                                      const loyalty_grant_t *grant,
+                                      loyalty_arena_t *arena,
+                                      loyalty_effects_t *effects);
+
+/* The nightly run: expiries of both ledgers, status in rolling windows, grace
+ * and the end of a manual status. */
+loyalty_status_t loyalty_member_evaluate(loyalty_member_t *member,
+                                         const loyalty_program_t *program,
+                                         loyalty_instant_t at,
+                                         loyalty_arena_t *arena,
+                                         loyalty_effects_t *effects);
+
+/* The first instant after `at` at which time alone changes points, status or
+ * segments; LOYALTY_NEVER. */
+loyalty_instant_t loyalty_member_change_at(const loyalty_member_t *member,
+                                           const loyalty_program_t *program,
+                                           loyalty_instant_t at);
+
+/* Records a visit; false where one of the same hour stands already.  Visits
+ * may come late and out of order. */
+bool loyalty_member_visit(loyalty_member_t *member, loyalty_instant_t at);
 
 #endif
