@@ -38,10 +38,12 @@
 size_t loyalty_key(char key[LOYALTY_KEY_MAX], loyalty_str_t prefix,
                    const char *kind, loyalty_str_t site, loyalty_str_t rest);
 
-/* [a-z0-9][a-z0-9_-]*, at most LOYALTY_SITE_ID_MAX. */
+/* [a-z0-9][a-z0-9_-]*, else LOYALTY_ERROR_INVALID; longer than
+ * LOYALTY_SITE_ID_MAX: LOYALTY_ERROR_LIMIT. */
 loyalty_status_t loyalty_site_id_check(loyalty_str_t site);
 
-/* The site and the rest of a tracked key, for invalidations. */
+/* The kind (one letter), site and rest of a tracked key, for invalidations;
+ * anything else is LOYALTY_ERROR_INVALID.  The strings point into `key`. */
 loyalty_status_t loyalty_key_split(loyalty_str_t key, loyalty_str_t prefix,
                                    char *kind, loyalty_str_t *site,
                                    loyalty_str_t *rest);
