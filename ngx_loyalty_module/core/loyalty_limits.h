@@ -36,6 +36,10 @@
 /* An order event as JSON; 5 000 lines of 200 bytes. */
 #define LOYALTY_ORDER_SIZE_MAX (1024 * 1024)
 
+/* Codes typed at one checkout, and entries of one wallet. */
+#define LOYALTY_CART_CODES_MAX 50
+#define LOYALTY_ENTITLEMENTS_MAX 1000
+
 /* Refunds of one order, each kept in its record for ever. */
 #define LOYALTY_ORDER_REFUNDS_MAX 1000
 
