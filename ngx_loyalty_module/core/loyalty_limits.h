@@ -36,6 +36,12 @@
 /* An order event as JSON; 5 000 lines of 200 bytes. */
 #define LOYALTY_ORDER_SIZE_MAX (1024 * 1024)
 
+/* A merchant's regular expression, and what one match of it may cost: enough
+ * for any SKU, too little to stall a worker. */
+#define LOYALTY_PATTERN_SIZE_MAX 512
+#define LOYALTY_PATTERN_MATCH_LIMIT 10000
+#define LOYALTY_PATTERN_DEPTH_LIMIT 1000
+
 /* Codes typed at one checkout, and entries of one wallet. */
 #define LOYALTY_CART_CODES_MAX 50
 #define LOYALTY_ENTITLEMENTS_MAX 1000
