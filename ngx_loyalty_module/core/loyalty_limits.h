@@ -19,6 +19,9 @@
 /* A signed-in shopper's JWT; servers refuse header lines of 8 KB and more. */
 #define LOYALTY_JWT_MAX 8192
 
+/* Browsers send under 200 bytes; what comes after is not read. */
+#define LOYALTY_ACCEPT_LANGUAGE_MAX 1024
+
 /* A slug; it is part of every Redis key. */
 #define LOYALTY_SITE_ID_MAX 64
 
