@@ -101,4 +101,19 @@
 /* What the edge caches of a member (EDGE.md: a bounded record). */
 #define LOYALTY_VIEW_SIZE_MAX 4096
 
+/* One reply of Redis: a program, or the keys of one large invalidation. */
+#define LOYALTY_REDIS_REPLY_MAX (32 * 1024 * 1024)
+
+/* Array elements that one reply may announce, before they have come. */
+#define LOYALTY_REDIS_ELEMENTS_MAX (256 * 1024)
+
+/* Commands that Redis has not taken yet; more are declined. */
+#define LOYALTY_REDIS_OUTPUT_MAX (32 * 1024 * 1024)
+
+/* Room for commands that stays with an idle connection. */
+#define LOYALTY_REDIS_OUTPUT_KEPT (64 * 1024)
+
+/* `password_file`: a password, not a document. */
+#define LOYALTY_REDIS_PASSWORD_MAX 1024
+
 #endif

@@ -6,6 +6,7 @@
 #include "ngx_http_loyalty.h"
 
 
+static ngx_int_t ngx_http_loyalty_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_loyalty_init_process(ngx_cycle_t *cycle);
 static void ngx_http_loyalty_exit_process(ngx_cycle_t *cycle);
 static void *ngx_http_loyalty_create_main_conf(ngx_conf_t *cf);
@@ -15,7 +16,17 @@ static char *ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 
 
+static ngx_loyalty_redis_t  *ngx_http_loyalty_redis_client;
+
+
 static ngx_command_t  ngx_http_loyalty_commands[] = {
+
+    { ngx_string("loyalty_redis"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_loyalty_redis_directive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_loyalty_main_conf_t, redis),
+      NULL },
 
     { ngx_string("loyalty"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
@@ -51,7 +62,7 @@ static ngx_command_t  ngx_http_loyalty_commands[] = {
 
 static ngx_http_module_t  ngx_http_loyalty_module_ctx = {
     NULL,                                  /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    ngx_http_loyalty_init,                 /* postconfiguration */
 
     ngx_http_loyalty_create_main_conf,     /* create main configuration */
     ngx_http_loyalty_init_main_conf,       /* init main configuration */
@@ -80,15 +91,45 @@ ngx_module_t  ngx_http_loyalty_module = {
 };
 
 
+ngx_loyalty_redis_t *
+ngx_http_loyalty_redis(void)
+{
+    return ngx_http_loyalty_redis_client;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_init(ngx_conf_t *cf)
+{
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
+    lmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_loyalty_module);
+
+    return ngx_loyalty_redis_init_conf(cf, &lmcf->redis);
+}
+
+
 static ngx_int_t
 ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
 {
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     {
         return NGX_OK;
     }
 
     ngx_loyalty_metrics_init_process(cycle);
+
+    lmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_loyalty_module);
+
+    if (lmcf != NULL && lmcf->redis.addrs.nelts != 0) {
+        ngx_http_loyalty_redis_client = ngx_loyalty_redis_create(cycle,
+                                                                 &lmcf->redis);
+        if (ngx_http_loyalty_redis_client == NULL) {
+            return NGX_ERROR;
+        }
+    }
 
     return NGX_OK;
 }
@@ -97,6 +138,11 @@ ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
 static void
 ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
 {
+    if (ngx_http_loyalty_redis_client != NULL) {
+        ngx_loyalty_redis_close(ngx_http_loyalty_redis_client);
+        ngx_http_loyalty_redis_client = NULL;
+    }
+
     ngx_loyalty_metrics_exit_process();
 }
 

@@ -1,0 +1,952 @@
+/*
+ * A link: one connection to one server, kept up.
+ *
+ * Bytes out are gathered in `out` and sent once the events at hand are
+ * processed, so that commands of one turn of the event loop share a system
+ * call.  Bytes in go through hiredis' reader; the first reply belongs to the
+ * first call.  What nginx would log of the connection is kept and becomes the
+ * reason in the one line that a change of state is worth.
+ */
+
+
+#include "ngx_loyalty_redis_internal.h"
+#include <ngx_event_connect.h>
+
+
+/* One read; also how much of a flood is read before others have their turn. */
+#define NGX_LOYALTY_REDIS_READ_SIZE   16384
+#define NGX_LOYALTY_REDIS_READ_TURNS  32
+
+#define NGX_LOYALTY_REDIS_ARGC_MAX    64
+
+
+#if (HIREDIS_MAJOR >= 1)
+typedef size_t  ngx_loyalty_redis_elements_t;
+#else
+typedef int     ngx_loyalty_redis_elements_t;
+#endif
+
+
+static void ngx_loyalty_redis_link_open(ngx_loyalty_redis_link_t *link);
+static void ngx_loyalty_redis_link_resolved(ngx_resolver_ctx_t *ctx);
+static void ngx_loyalty_redis_link_connect(ngx_loyalty_redis_link_t *link);
+static void ngx_loyalty_redis_link_close(ngx_loyalty_redis_link_t *link);
+static void ngx_loyalty_redis_link_end_calls(ngx_loyalty_redis_link_t *link);
+static void ngx_loyalty_redis_link_connecting(ngx_event_t *ev);
+static void ngx_loyalty_redis_link_read(ngx_event_t *rev);
+static void ngx_loyalty_redis_link_write(ngx_event_t *wev);
+static void ngx_loyalty_redis_link_reply(ngx_loyalty_redis_link_t *link,
+    redisReply *reply);
+static void ngx_loyalty_redis_link_timer(ngx_event_t *ev);
+static void ngx_loyalty_redis_link_authenticated(
+    ngx_loyalty_redis_link_t *link, ngx_loyalty_redis_call_t *call,
+    redisReply *reply);
+static void ngx_loyalty_redis_link_selected(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_call_t *call, redisReply *reply);
+static void ngx_loyalty_redis_link_writer(ngx_log_t *log, ngx_uint_t level,
+    u_char *buf, size_t len);
+static redisReader *ngx_loyalty_redis_link_reader(
+    ngx_loyalty_redis_link_t *link);
+static void *ngx_loyalty_redis_create_array(const redisReadTask *task,
+    ngx_loyalty_redis_elements_t n);
+
+
+static redisReplyObjectFunctions  ngx_loyalty_redis_functions;
+static redisReplyObjectFunctions  ngx_loyalty_redis_defaults;
+
+
+void
+ngx_loyalty_redis_link_init(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_t *redis, const ngx_loyalty_redis_role_t *role,
+    void *data)
+{
+    ngx_memzero(link, sizeof(ngx_loyalty_redis_link_t));
+
+    link->redis = redis;
+    link->role = role;
+    link->data = data;
+    link->since = ngx_current_msec;
+
+    ngx_queue_init(&link->calls);
+
+    link->log.log_level = NGX_LOG_INFO;
+    link->log.writer = ngx_loyalty_redis_link_writer;
+    link->log.wdata = link;
+
+    /* a worker that is leaving does not wait for us */
+    link->timer.cancelable = 1;
+    link->timer.handler = ngx_loyalty_redis_link_timer;
+    link->timer.data = link;
+    link->timer.log = redis->log;
+}
+
+
+void
+ngx_loyalty_redis_link_start(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_peer_t *peer)
+{
+    ngx_loyalty_redis_link_stop(link);
+
+    link->peer = peer;
+    link->failures = 0;
+
+    ngx_loyalty_redis_link_open(link);
+}
+
+
+void
+ngx_loyalty_redis_link_stop(ngx_loyalty_redis_link_t *link)
+{
+    if (link->state == NGX_LOYALTY_REDIS_LINK_UP) {
+        link->since = ngx_current_msec;
+    }
+
+    link->state = NGX_LOYALTY_REDIS_LINK_OFF;
+
+    ngx_loyalty_redis_link_close(link);
+    ngx_loyalty_redis_link_end_calls(link);
+}
+
+
+static void
+ngx_loyalty_redis_link_open(ngx_loyalty_redis_link_t *link)
+{
+    ngx_addr_t                *addr;
+    ngx_resolver_ctx_t        *ctx;
+    ngx_loyalty_redis_conf_t  *conf;
+
+    link->said_len = 0;
+
+    if (link->peer->naddrs != 0) {
+        addr = &link->peer->addrs[link->failures % link->peer->naddrs];
+        ngx_memcpy(&link->sockaddr, addr->sockaddr, addr->socklen);
+        link->socklen = addr->socklen;
+
+        ngx_loyalty_redis_link_connect(link);
+        return;
+    }
+
+    conf = link->redis->conf;
+    link->state = NGX_LOYALTY_REDIS_LINK_RESOLVING;
+
+    if (conf->resolver == NULL) {
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
+                                    "the server goes by a name, and there is "
+                                    "no \"resolver\" at http level");
+        return;
+    }
+
+    ctx = ngx_resolve_start(conf->resolver, NULL);
+    if (ctx == NULL || ctx == NGX_NO_RESOLVER) {
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
+                                    "the resolver does not start");
+        return;
+    }
+
+    ctx->name = link->peer->host;
+    ctx->handler = ngx_loyalty_redis_link_resolved;
+    ctx->data = link;
+    ctx->timeout = conf->resolver_timeout;
+    ctx->cancelable = 1;
+
+    link->resolving = ctx;
+
+    if (ngx_resolve_name(ctx) != NGX_OK) {
+        link->resolving = NULL;
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
+                                    "the resolver does not answer");
+    }
+}
+
+
+static void
+ngx_loyalty_redis_link_resolved(ngx_resolver_ctx_t *ctx)
+{
+    ngx_loyalty_redis_link_t  *link = ctx->data;
+
+    ngx_int_t             state;
+    ngx_resolver_addr_t  *addr;
+
+    state = ctx->state;
+    link->resolving = NULL;
+
+    if (state != NGX_OK) {
+        ngx_resolve_name_done(ctx);
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
+                                    "the name could not be resolved (%i: %s)",
+                                    state, ngx_resolver_strerror(state));
+        return;
+    }
+
+    addr = &ctx->addrs[link->failures % ctx->naddrs];
+    ngx_memcpy(&link->sockaddr, addr->sockaddr, addr->socklen);
+    link->socklen = addr->socklen;
+    ngx_inet_set_port(&link->sockaddr.sockaddr, link->peer->port);
+
+    ngx_resolve_name_done(ctx);
+    ngx_loyalty_redis_link_connect(link);
+}
+
+
+static void
+ngx_loyalty_redis_link_connect(ngx_loyalty_redis_link_t *link)
+{
+    ngx_int_t               rc;
+    ngx_connection_t       *c;
+    ngx_peer_connection_t   pc;
+
+    ngx_memzero(&pc, sizeof(ngx_peer_connection_t));
+
+    pc.sockaddr = &link->sockaddr.sockaddr;
+    pc.socklen = link->socklen;
+    pc.name = &link->peer->name;
+    pc.get = ngx_event_get_peer;
+    pc.log = &link->log;
+    pc.log_error = NGX_ERROR_INFO;
+
+    link->opened++;
+    link->state = NGX_LOYALTY_REDIS_LINK_CONNECTING;
+
+    rc = ngx_event_connect_peer(&pc);
+
+    if (rc != NGX_OK && rc != NGX_AGAIN) {
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
+                                    "no connection");
+        return;
+    }
+
+    c = pc.connection;
+    c->data = link;
+    c->read->handler = ngx_loyalty_redis_link_connecting;
+    c->write->handler = ngx_loyalty_redis_link_connecting;
+
+    link->connection = c;
+    link->reader = ngx_loyalty_redis_link_reader(link);
+
+    if (link->reader == NULL) {
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
+                                    "out of memory");
+        return;
+    }
+
+    ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
+
+    if (rc == NGX_OK) {
+        ngx_loyalty_redis_link_greet(link);
+    }
+}
+
+
+static void
+ngx_loyalty_redis_link_connecting(ngx_event_t *ev)
+{
+    int                        err;
+    socklen_t                  len;
+    ngx_connection_t          *c;
+    ngx_loyalty_redis_link_t  *link;
+
+    c = ev->data;
+    link = c->data;
+
+    err = 0;
+    len = sizeof(int);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    if (err) {
+        (void) ngx_connection_error(c, err, "connect() failed");
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
+                                    "no connection");
+        return;
+    }
+
+    if (!c->write->ready) {
+        return;
+    }
+
+    ngx_loyalty_redis_link_greet(link);
+}
+
+
+void
+ngx_loyalty_redis_link_greet(ngx_loyalty_redis_link_t *link)
+{
+    u_char                     db[NGX_INT_T_LEN];
+    ngx_uint_t                 n, opened;
+    ngx_str_t                  args[3];
+    ngx_connection_t          *c;
+    ngx_loyalty_redis_conf_t  *conf;
+
+    conf = link->redis->conf;
+    c = link->connection;
+    opened = link->opened;
+
+    c->read->handler = ngx_loyalty_redis_link_read;
+    c->write->handler = ngx_loyalty_redis_link_write;
+
+    if (link->sockaddr.sockaddr.sa_family != AF_UNIX) {
+        (void) ngx_tcp_nodelay(c);
+    }
+
+    link->state = NGX_LOYALTY_REDIS_LINK_GREETING;
+    ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
+
+    if (conf->password.len != 0) {
+        n = 0;
+        ngx_str_set(&args[n], "AUTH");
+        n++;
+
+        if (conf->user.len != 0) {
+            args[n++] = conf->user;
+        }
+
+        args[n++] = conf->password;
+
+        ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_link_authenticated,
+                                   n, args);
+    }
+
+    if (conf->db != 0) {
+        ngx_str_set(&args[0], "SELECT");
+        args[1].data = db;
+        args[1].len = ngx_sprintf(db, "%i", conf->db) - db;
+
+        ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_link_selected, 2,
+                                   args);
+    }
+
+    if (link->opened == opened
+        && link->state == NGX_LOYALTY_REDIS_LINK_GREETING)
+    {
+        link->role->greet(link);
+    }
+}
+
+
+static void
+ngx_loyalty_redis_link_authenticated(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_call_t *call, redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_STATUS) {
+        ngx_loyalty_redis_link_refused(link, "AUTH", reply);
+    }
+}
+
+
+static void
+ngx_loyalty_redis_link_selected(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_call_t *call, redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_STATUS) {
+        ngx_loyalty_redis_link_refused(link, "SELECT", reply);
+    }
+}
+
+
+void
+ngx_loyalty_redis_link_greeted(ngx_loyalty_redis_link_t *link)
+{
+    link->state = NGX_LOYALTY_REDIS_LINK_UP;
+    link->failures = 0;
+    link->said_len = 0;
+
+    if (link->told) {
+        link->told = 0;
+        ngx_log_error(NGX_LOG_ERR, link->redis->log, 0,
+                      "loyalty: %s at %V is back after %M ms",
+                      link->role->name, &link->peer->name,
+                      ngx_current_msec - link->since);
+    }
+
+    ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_TICK);
+
+    link->role->up(link);
+}
+
+
+ngx_uint_t
+ngx_loyalty_redis_link_ready(ngx_loyalty_redis_link_t *link)
+{
+    return link->state == NGX_LOYALTY_REDIS_LINK_UP
+           && !link->silent
+           && link->filled - link->sent < LOYALTY_REDIS_OUTPUT_MAX;
+}
+
+
+void
+ngx_loyalty_redis_link_overdue(ngx_loyalty_redis_link_t *link)
+{
+    ngx_msec_t  waited;
+
+    if (link->state != NGX_LOYALTY_REDIS_LINK_UP
+        || link->silent
+        || ngx_queue_empty(&link->calls))
+    {
+        return;
+    }
+
+    waited = ngx_current_msec - link->heard;
+
+    if (waited < link->redis->conf->timeout * NGX_LOYALTY_REDIS_SILENCE) {
+        return;
+    }
+
+    link->silent = 1;
+
+    ngx_log_error(NGX_LOG_ERR, link->redis->log, 0,
+                  "loyalty: %s at %V has been silent for %M ms, pages are "
+                  "served without it until it answers",
+                  link->role->name, &link->peer->name, waited);
+}
+
+
+void
+ngx_loyalty_redis_link_refused(ngx_loyalty_redis_link_t *link,
+    const char *command, redisReply *reply)
+{
+    ngx_str_t  text;
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        text.data = (u_char *) reply->str;
+        text.len = ngx_min(reply->len, NGX_LOYALTY_REDIS_REASON / 2);
+
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_REFUSED,
+                                    "%s is answered by \"%V\"", command,
+                                    &text);
+        return;
+    }
+
+    ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_PROTOCOL,
+                                "%s is answered by a reply of type %d",
+                                command, reply->type);
+}
+
+
+void
+ngx_loyalty_redis_link_fail(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_failure_e failure, const char *fmt, ...)
+{
+    u_char      reason[NGX_LOYALTY_REDIS_REASON], *last;
+    va_list     args;
+    ngx_str_t   said;
+    ngx_uint_t  was_up;
+    ngx_msec_t  delay;
+
+    if (link->state == NGX_LOYALTY_REDIS_LINK_WAITING
+        || link->state == NGX_LOYALTY_REDIS_LINK_OFF)
+    {
+        return;
+    }
+
+    va_start(args, fmt);
+    last = ngx_vslprintf(reason, reason + sizeof(reason), fmt, args);
+    va_end(args);
+
+    was_up = (link->state == NGX_LOYALTY_REDIS_LINK_UP);
+
+    if (was_up) {
+        link->since = ngx_current_msec;
+    }
+
+    if (!(link->told & failure)) {
+        link->told |= (failure & NGX_LOYALTY_REDIS_GONE)
+                      ? NGX_LOYALTY_REDIS_GONE : failure;
+
+        said.len = link->said_len;
+        said.data = link->said;
+
+        ngx_log_error(NGX_LOG_ERR, link->redis->log, 0,
+                      "loyalty: %s at %V is %s: %*s%s%V",
+                      link->role->name, &link->peer->name,
+                      was_up ? "lost" : "away",
+                      (size_t) (last - reason), reason,
+                      said.len ? ": " : "", &said);
+    }
+
+    link->state = NGX_LOYALTY_REDIS_LINK_WAITING;
+
+    ngx_loyalty_redis_link_close(link);
+
+    delay = NGX_LOYALTY_REDIS_BACKOFF_MIN << ngx_min(link->failures, 10);
+    delay = ngx_min(delay, NGX_LOYALTY_REDIS_BACKOFF_MAX);
+    delay = delay / 2 + (ngx_msec_t) ngx_random() % (delay / 2 + 1);
+
+    link->failures++;
+
+    ngx_add_timer(&link->timer, delay);
+
+    ngx_loyalty_redis_link_end_calls(link);
+    link->role->down(link);
+}
+
+
+static void
+ngx_loyalty_redis_link_close(ngx_loyalty_redis_link_t *link)
+{
+    ngx_connection_t  *c;
+
+    if (link->timer.timer_set) {
+        ngx_del_timer(&link->timer);
+    }
+
+    if (link->resolving != NULL) {
+        ngx_resolve_name_done(link->resolving);
+        link->resolving = NULL;
+    }
+
+    c = link->connection;
+
+    if (c != NULL) {
+        link->connection = NULL;
+        ngx_close_connection(c);
+    }
+
+    if (link->reader != NULL) {
+        redisReaderFree(link->reader);
+        link->reader = NULL;
+    }
+
+    if (link->out != NULL) {
+        ngx_free(link->out);
+        link->out = NULL;
+    }
+
+    link->sent = 0;
+    link->filled = 0;
+    link->room = 0;
+    link->unread = 0;
+    link->elements = 0;
+    link->silent = 0;
+}
+
+
+static void
+ngx_loyalty_redis_link_end_calls(ngx_loyalty_redis_link_t *link)
+{
+    ngx_queue_t                calls, *q;
+    ngx_loyalty_redis_call_t  *call;
+
+    if (ngx_queue_empty(&link->calls)) {
+        return;
+    }
+
+    ngx_queue_init(&calls);
+    ngx_queue_add(&calls, &link->calls);
+    ngx_queue_init(&link->calls);
+
+    while (!ngx_queue_empty(&calls)) {
+        q = ngx_queue_head(&calls);
+        ngx_queue_remove(q);
+
+        call = ngx_queue_data(q, ngx_loyalty_redis_call_t, queue);
+
+        if (call->ours) {
+            ngx_free(call);
+
+        } else {
+            call->handler(link, call, NULL);
+        }
+    }
+}
+
+
+static void
+ngx_loyalty_redis_link_timer(ngx_event_t *ev)
+{
+    ngx_loyalty_redis_link_t  *link = ev->data;
+
+    switch (link->state) {
+
+    case NGX_LOYALTY_REDIS_LINK_WAITING:
+        ngx_loyalty_redis_link_open(link);
+        break;
+
+    case NGX_LOYALTY_REDIS_LINK_CONNECTING:
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
+                                    "no connection in %d ms",
+                                    NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
+        break;
+
+    case NGX_LOYALTY_REDIS_LINK_GREETING:
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNANSWERED,
+                                    "connected, but no answer in %d ms",
+                                    NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
+        break;
+
+    case NGX_LOYALTY_REDIS_LINK_UP:
+
+        if (!ngx_queue_empty(&link->calls)
+            && ngx_current_msec - link->heard >= NGX_LOYALTY_REDIS_DEAD)
+        {
+            ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNANSWERED,
+                                        "no answer in %d ms",
+                                        NGX_LOYALTY_REDIS_DEAD);
+            break;
+        }
+
+        ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_TICK);
+        link->role->tick(link);
+        break;
+
+    default: /* OFF, RESOLVING: the resolver has a timer of its own */
+        break;
+    }
+}
+
+
+ngx_int_t
+ngx_loyalty_redis_format(char **text, ngx_uint_t argc, ngx_str_t *argv)
+{
+    size_t       lens[NGX_LOYALTY_REDIS_ARGC_MAX];
+    ngx_uint_t   i;
+    const char  *args[NGX_LOYALTY_REDIS_ARGC_MAX];
+
+    if (argc > NGX_LOYALTY_REDIS_ARGC_MAX) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < argc; i++) {
+        args[i] = (const char *) argv[i].data;
+        lens[i] = argv[i].len;
+    }
+
+    return redisFormatCommandArgv(text, argc, args, lens);
+}
+
+
+void
+ngx_loyalty_redis_link_ask(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_call_pt handler, ngx_uint_t argc, ngx_str_t *argv)
+{
+    char                      *text;
+    ngx_int_t                  len, rc;
+    ngx_loyalty_redis_call_t  *call;
+
+    call = ngx_alloc(sizeof(ngx_loyalty_redis_call_t), link->redis->log);
+    if (call == NULL) {
+        goto failed;
+    }
+
+    call->handler = handler;
+    call->ours = 1;
+
+    len = ngx_loyalty_redis_format(&text, argc, argv);
+    if (len < 0) {
+        ngx_free(call);
+        goto failed;
+    }
+
+    rc = ngx_loyalty_redis_link_send(link, call, text, len);
+    redisFreeCommand(text);
+
+    if (rc != NGX_OK) {
+        ngx_free(call);
+        goto failed;
+    }
+
+    return;
+
+failed:
+
+    ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
+                                "out of memory");
+}
+
+
+ngx_int_t
+ngx_loyalty_redis_link_send(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_call_t *call, const char *text, size_t len)
+{
+    size_t   room;
+    u_char  *out;
+
+    if (link->sent == link->filled) {
+        link->sent = 0;
+        link->filled = 0;
+    }
+
+    if (link->room - link->filled < len) {
+
+        room = ngx_max(2 * (link->filled + len), NGX_LOYALTY_REDIS_READ_SIZE);
+
+        out = ngx_alloc(room, link->redis->log);
+        if (out == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(out, link->out + link->sent, link->filled - link->sent);
+
+        if (link->out != NULL) {
+            ngx_free(link->out);
+        }
+
+        link->out = out;
+        link->filled -= link->sent;
+        link->sent = 0;
+        link->room = room;
+    }
+
+    ngx_memcpy(link->out + link->filled, text, len);
+    link->filled += len;
+
+    if (ngx_queue_empty(&link->calls)) {
+        link->heard = ngx_current_msec;
+    }
+
+    ngx_queue_insert_tail(&link->calls, &call->queue);
+
+    ngx_post_event(link->connection->write, &ngx_posted_events);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_loyalty_redis_link_write(ngx_event_t *wev)
+{
+    ssize_t                    n;
+    ngx_connection_t          *c;
+    ngx_loyalty_redis_link_t  *link;
+
+    c = wev->data;
+    link = c->data;
+
+    while (wev->ready && link->sent < link->filled) {
+
+        n = c->send(c, link->out + link->sent, link->filled - link->sent);
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == NGX_ERROR) {
+            ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_CLOSED,
+                                        "nothing can be sent");
+            return;
+        }
+
+        link->sent += n;
+    }
+
+    /* one large command is no reason to keep its memory */
+    if (link->sent == link->filled && link->room > LOYALTY_REDIS_OUTPUT_KEPT) {
+        ngx_free(link->out);
+        link->out = NULL;
+        link->sent = 0;
+        link->filled = 0;
+        link->room = 0;
+    }
+
+    if (ngx_handle_write_event(wev, 0) != NGX_OK) {
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_CLOSED,
+                                    "no event");
+    }
+}
+
+
+static void
+ngx_loyalty_redis_link_read(ngx_event_t *rev)
+{
+    void                      *reply;
+    u_char                     buf[NGX_LOYALTY_REDIS_READ_SIZE];
+    ssize_t                    n;
+    ngx_uint_t                 turn, opened;
+    ngx_connection_t          *c;
+    ngx_loyalty_redis_link_t  *link;
+
+    c = rev->data;
+    link = c->data;
+    opened = link->opened;
+
+    for (turn = 0; turn < NGX_LOYALTY_REDIS_READ_TURNS; turn++) {
+
+        n = c->recv(c, buf, sizeof(buf));
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == NGX_ERROR || n == 0) {
+            ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_CLOSED,
+                                        "the connection was closed");
+            return;
+        }
+
+        link->heard = ngx_current_msec;
+        link->unread += n;
+
+        if (link->silent) {
+            link->silent = 0;
+            ngx_log_error(NGX_LOG_ERR, link->redis->log, 0,
+                          "loyalty: %s at %V answers again",
+                          link->role->name, &link->peer->name);
+        }
+
+        if (redisReaderFeed(link->reader, (char *) buf, n) != REDIS_OK) {
+            goto failed;
+        }
+
+        for ( ;; ) {
+
+            reply = NULL;
+
+            if (redisReaderGetReply(link->reader, &reply) != REDIS_OK) {
+                goto failed;
+            }
+
+            if (reply == NULL) {
+                break;
+            }
+
+            link->unread = link->reader->len - link->reader->pos;
+            link->elements = 0;
+
+            ngx_loyalty_redis_link_reply(link, reply);
+            freeReplyObject(reply);
+
+            if (link->opened != opened || link->connection != c) {
+                return;
+            }
+        }
+
+        if (link->unread > LOYALTY_REDIS_REPLY_MAX) {
+            ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_PROTOCOL,
+                                        "a reply is larger than %d bytes",
+                                        LOYALTY_REDIS_REPLY_MAX);
+            return;
+        }
+    }
+
+    if (turn == NGX_LOYALTY_REDIS_READ_TURNS) {
+        ngx_post_event(rev, &ngx_posted_next_events);
+    }
+
+    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_CLOSED,
+                                    "no event");
+    }
+
+    return;
+
+failed:
+
+    if (link->elements > LOYALTY_REDIS_ELEMENTS_MAX) {
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_PROTOCOL,
+                                    "a reply has more than %d elements",
+                                    LOYALTY_REDIS_ELEMENTS_MAX);
+        return;
+    }
+
+    ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_PROTOCOL,
+                                "a reply that cannot be read: %s",
+                                link->reader->errstr);
+}
+
+
+static void
+ngx_loyalty_redis_link_reply(ngx_loyalty_redis_link_t *link, redisReply *reply)
+{
+    ngx_uint_t                 ours;
+    ngx_queue_t               *q;
+    ngx_loyalty_redis_call_t  *call;
+
+    if (ngx_queue_empty(&link->calls)) {
+
+        if (link->role->push == NULL) {
+            ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_PROTOCOL,
+                                        "a reply that nobody asked for");
+            return;
+        }
+
+        link->role->push(link, reply);
+        return;
+    }
+
+    q = ngx_queue_head(&link->calls);
+    ngx_queue_remove(q);
+
+    call = ngx_queue_data(q, ngx_loyalty_redis_call_t, queue);
+
+    ours = call->ours;
+
+    call->handler(link, call, reply);
+
+    if (ours) {
+        ngx_free(call);
+    }
+}
+
+
+/*
+ * "2026/01/31 12:00:00 [error] 1#1: what happened (111: why)": what comes
+ * after the process is the reason.
+ */
+
+static void
+ngx_loyalty_redis_link_writer(ngx_log_t *log, ngx_uint_t level, u_char *buf,
+    size_t len)
+{
+    ngx_loyalty_redis_link_t  *link = log->wdata;
+
+    u_char  *p, *last;
+
+    last = buf + len;
+
+    while (last > buf && (last[-1] == LF || last[-1] == CR)) {
+        last--;
+    }
+
+    p = ngx_strlchr(buf, last, ']');
+    if (p != NULL) {
+        p = ngx_strlchr(p, last, ':');
+    }
+
+    p = (p == NULL || last - p < 2) ? buf : p + 2;
+
+    link->said_len = ngx_min((size_t) (last - p), sizeof(link->said));
+    ngx_memcpy(link->said, p, link->said_len);
+}
+
+
+/* hiredis' own reader, but for arrays that a server only announces. */
+
+static redisReader *
+ngx_loyalty_redis_link_reader(ngx_loyalty_redis_link_t *link)
+{
+    redisReader  *reader;
+
+    reader = redisReaderCreate();
+    if (reader == NULL) {
+        return NULL;
+    }
+
+    if (ngx_loyalty_redis_defaults.createArray == NULL) {
+        ngx_loyalty_redis_defaults = *reader->fn;
+        ngx_loyalty_redis_functions = *reader->fn;
+        ngx_loyalty_redis_functions.createArray =
+                                                ngx_loyalty_redis_create_array;
+    }
+
+    reader->fn = &ngx_loyalty_redis_functions;
+    reader->privdata = link;
+
+    return reader;
+}
+
+
+static void *
+ngx_loyalty_redis_create_array(const redisReadTask *task,
+    ngx_loyalty_redis_elements_t n)
+{
+    ngx_loyalty_redis_link_t  *link = task->privdata;
+
+    link->elements += n;
+
+    if (link->elements > LOYALTY_REDIS_ELEMENTS_MAX) {
+        return NULL;
+    }
+
+    return ngx_loyalty_redis_defaults.createArray(task, n);
+}
