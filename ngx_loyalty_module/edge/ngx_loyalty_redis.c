@@ -33,9 +33,6 @@ static void ngx_loyalty_redis_main_info(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_t *call, redisReply *reply);
 static void ngx_loyalty_redis_main_pong(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_t *call, redisReply *reply);
-static void ngx_loyalty_redis_main_tick(ngx_loyalty_redis_link_t *link);
-static void ngx_loyalty_redis_main_ticked(ngx_loyalty_redis_link_t *link,
-    ngx_loyalty_redis_call_t *call, redisReply *reply);
 
 
 static ngx_str_t  ngx_loyalty_redis_ping[] = { ngx_string("PING") };
@@ -52,7 +49,7 @@ static const ngx_loyalty_redis_role_t  ngx_loyalty_redis_main_role_s = {
     ngx_loyalty_redis_main_up,
     ngx_loyalty_redis_main_down,
     NULL,
-    ngx_loyalty_redis_main_tick
+    ngx_loyalty_redis_link_ping
 };
 
 
@@ -76,6 +73,8 @@ ngx_loyalty_redis_create(ngx_cycle_t *cycle, ngx_loyalty_redis_conf_t *conf)
     ngx_loyalty_redis_link_init(&redis->main, redis,
                                 &ngx_loyalty_redis_main_role_s, NULL);
 
+    ngx_loyalty_redis_track_init(&redis->track, redis);
+
     ngx_loyalty_redis_link_start(&redis->main, conf->peers.elts);
 
     return redis;
@@ -90,6 +89,7 @@ ngx_loyalty_redis_close(ngx_loyalty_redis_t *redis)
 
     redis->closing = 1;
 
+    ngx_loyalty_redis_link_stop(&redis->track.link);
     ngx_loyalty_redis_link_stop(&redis->main);
 
     while (!ngx_queue_empty(&redis->waiting)) {
@@ -487,6 +487,8 @@ ngx_loyalty_redis_main_up(ngx_loyalty_redis_link_t *link)
     run_id.len = link->run_id_len;
     run_id.data = link->run_id;
 
+    ngx_loyalty_redis_track_follow(&redis->track, link);
+
     for (i = 0; i < redis->nlisteners; i++) {
         redis->listeners[i].handler(redis->listeners[i].data, &run_id);
     }
@@ -514,21 +516,4 @@ ngx_loyalty_redis_main_down(ngx_loyalty_redis_link_t *link)
     }
 
     ngx_loyalty_redis_pump(redis);
-}
-
-
-static void
-ngx_loyalty_redis_main_tick(ngx_loyalty_redis_link_t *link)
-{
-    if (ngx_queue_empty(&link->calls)) {
-        ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_main_ticked, 1,
-                                   ngx_loyalty_redis_ping);
-    }
-}
-
-
-static void
-ngx_loyalty_redis_main_ticked(ngx_loyalty_redis_link_t *link,
-    ngx_loyalty_redis_call_t *call, redisReply *reply)
-{
 }

@@ -153,6 +153,20 @@ struct ngx_loyalty_redis_link_s {
 };
 
 
+/* A link of client tracking, beside the one that takes commands. */
+
+typedef struct {
+    ngx_loyalty_redis_link_t           link;
+    ngx_loyalty_redis_peer_t           peer;
+    ngx_addr_t                         addr;
+    ngx_sockaddr_t                     sockaddr;
+
+    unsigned                           pinged:1;
+    unsigned                           untracked:1;  /* the server can't */
+    unsigned                           told:1;
+} ngx_loyalty_redis_track_t;
+
+
 typedef struct {
     ngx_loyalty_redis_connect_pt       handler;
     void                              *data;
@@ -166,6 +180,9 @@ struct ngx_loyalty_redis_s {
     ngx_loyalty_redis_link_t           main;     /* not in a cluster */
     ngx_uint_t                         current;  /* of conf->peers */
 
+    ngx_loyalty_redis_track_t          track;
+    ngx_loyalty_redis_tracker_t        tracker;
+
     ngx_queue_t                        waiting;  /* ops, while starting */
     ngx_queue_t                        free;     /* ops */
 
@@ -173,6 +190,7 @@ struct ngx_loyalty_redis_s {
     ngx_loyalty_redis_listener_t       listeners[NGX_LOYALTY_REDIS_LISTENERS];
 
     unsigned                           starting:1;
+    unsigned                           tracking:1;   /* as the tracker knows */
     unsigned                           closing:1;
 };
 
@@ -216,7 +234,7 @@ ngx_uint_t ngx_loyalty_redis_link_ready(ngx_loyalty_redis_link_t *link);
 /* An answer is overdue: is the link silent? */
 void ngx_loyalty_redis_link_overdue(ngx_loyalty_redis_link_t *link);
 
-/* NGX_ERROR: no memory, the call is not taken. */
+/* NGX_ERROR: no memory, the call is not taken.  NULL: no reply of its own. */
 ngx_int_t ngx_loyalty_redis_link_send(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_t *call, const char *text, size_t len);
 
@@ -224,9 +242,20 @@ ngx_int_t ngx_loyalty_redis_link_send(ngx_loyalty_redis_link_t *link,
 void ngx_loyalty_redis_link_ask(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_pt handler, ngx_uint_t argc, ngx_str_t *argv);
 
+void ngx_loyalty_redis_link_ping(ngx_loyalty_redis_link_t *link);
+
 /* Bytes and length, or NGX_ERROR; freed by redisFreeCommand(). */
 ngx_int_t ngx_loyalty_redis_format(char **text, ngx_uint_t argc,
     ngx_str_t *argv);
+
+
+/* ngx_loyalty_redis_track.c */
+
+void ngx_loyalty_redis_track_init(ngx_loyalty_redis_track_t *track,
+    ngx_loyalty_redis_t *redis);
+void ngx_loyalty_redis_track_follow(ngx_loyalty_redis_track_t *track,
+    ngx_loyalty_redis_link_t *link);
+void ngx_loyalty_redis_track_check(ngx_loyalty_redis_t *redis);
 
 
 #endif /* _NGX_LOYALTY_REDIS_INTERNAL_H_INCLUDED_ */

@@ -43,6 +43,8 @@ static void ngx_loyalty_redis_link_authenticated(
     redisReply *reply);
 static void ngx_loyalty_redis_link_selected(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_t *call, redisReply *reply);
+static void ngx_loyalty_redis_link_pong(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_call_t *call, redisReply *reply);
 static void ngx_loyalty_redis_link_writer(ngx_log_t *log, ngx_uint_t level,
     u_char *buf, size_t len);
 static redisReader *ngx_loyalty_redis_link_reader(
@@ -655,6 +657,26 @@ failed:
 }
 
 
+void
+ngx_loyalty_redis_link_ping(ngx_loyalty_redis_link_t *link)
+{
+    static ngx_str_t  ping[] = { ngx_string("PING") };
+
+    if (ngx_queue_empty(&link->calls)) {
+        ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_link_pong, 1, ping);
+    }
+}
+
+
+/* Any answer will do: the server is there. */
+
+static void
+ngx_loyalty_redis_link_pong(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_call_t *call, redisReply *reply)
+{
+}
+
+
 ngx_int_t
 ngx_loyalty_redis_link_send(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_t *call, const char *text, size_t len)
@@ -691,11 +713,13 @@ ngx_loyalty_redis_link_send(ngx_loyalty_redis_link_t *link,
     ngx_memcpy(link->out + link->filled, text, len);
     link->filled += len;
 
-    if (ngx_queue_empty(&link->calls)) {
-        link->heard = ngx_current_msec;
-    }
+    if (call != NULL) {
+        if (ngx_queue_empty(&link->calls)) {
+            link->heard = ngx_current_msec;
+        }
 
-    ngx_queue_insert_tail(&link->calls, &call->queue);
+        ngx_queue_insert_tail(&link->calls, &call->queue);
+    }
 
     ngx_post_event(link->connection->write, &ngx_posted_events);
 
