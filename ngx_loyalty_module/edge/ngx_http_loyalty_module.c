@@ -21,6 +21,13 @@ static ngx_loyalty_redis_t  *ngx_http_loyalty_redis_client;
 
 static ngx_command_t  ngx_http_loyalty_commands[] = {
 
+    { ngx_string("loyalty_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
+      ngx_loyalty_zone_directive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_loyalty_main_conf_t, zone),
+      &ngx_http_loyalty_module },
+
     { ngx_string("loyalty_redis"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_loyalty_redis_directive,

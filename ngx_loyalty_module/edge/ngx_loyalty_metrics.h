@@ -32,6 +32,23 @@
     _(CACHE_STALE, "loyalty_requests_total", "cache=\"stale\"", "")           \
     _(CACHE_NEGATIVE, "loyalty_requests_total", "cache=\"negative\"", "")     \
     _(CACHE_BYPASS, "loyalty_requests_total", "cache=\"bypass\"", "")         \
+    _(INVALIDATIONS, "loyalty_cache_invalidations_total", "",                 \
+      "Changed keys that Redis told of.")                                     \
+    _(FLUSHES, "loyalty_cache_flushes_total", "",                             \
+      "Times Redis said that everything is gone.")                            \
+    _(EPOCHS, "loyalty_cache_epochs_total", "",                               \
+      "Times all entries became stale at once.")                              \
+    _(EVICTIONS, "loyalty_cache_evictions_total", "",                         \
+      "Entries that made room for others.")                                   \
+    _(LATE_REPLIES, "loyalty_cache_late_replies_total", "",                   \
+      "Replies not stored: the key had changed meanwhile.")                   \
+    _(OVERSIZED, "loyalty_cache_oversized_total", "",                         \
+      "Reads of members too large for the cache.")                            \
+    _(BAD_MEMBERS, "loyalty_bad_values_total", "kind=\"member\"",             \
+      "Values in Redis that are not ours, each served as a guest.")           \
+    _(BAD_PROGRAMS, "loyalty_bad_values_total", "kind=\"program\"", "")       \
+    _(PROGRAMS, "loyalty_programs_compiled_total", "",                        \
+      "Programs compiled by workers.")                                        \
     _(REFUSED_MEMBER_ID, "loyalty_identity_refused_total",                    \
       "reason=\"member_id\"",                                                 \
       "Identities not accepted, each served as a guest.")                     \
