@@ -85,7 +85,28 @@
 #define LOYALTY_PROGRAM_RULES_MAX 500
 #define LOYALTY_PROGRAM_DESIGNS_MAX 50
 #define LOYALTY_PROGRAM_TEMPLATES_MAX 500
+#define LOYALTY_PROGRAM_CATEGORIES_MAX 1000
 #define LOYALTY_JSON_DEPTH_MAX 32
+
+/* Texts of a program: a name, a paragraph, a style sheet, a link. */
+#define LOYALTY_NAME_MAX 200
+#define LOYALTY_DESCRIPTION_MAX 4000
+#define LOYALTY_CSS_MAX (64 * 1024)
+#define LOYALTY_URL_MAX 2048
+#define LOYALTY_LOCALE_MAX 35 /* RFC 5646, 4.4.1 */
+#define LOYALTY_LOCALES_MAX 32
+#define LOYALTY_TIME_ZONE_MAX 64
+#define LOYALTY_COLORS_MAX 32
+
+/* DOMAIN.md section 6: a hundred years; 10^12 points. */
+#define LOYALTY_DAYS_MAX 36500
+#define LOYALTY_POINTS_MAX INT64_C(1000000000000)
+
+/* Money in a program, minor units; a thousand of them still fit a sum. */
+#define LOYALTY_AMOUNT_MAX INT64_C(1000000000000000)
+
+#define LOYALTY_EARN_RATE_MAX INT64_C(1000000)
+#define LOYALTY_MULTIPLIER_MAX 1000
 
 /* A page template with its style sheet inline; sections and partials nest on
  * the stack; the steps stop a small template that loops over a large list, or

@@ -15,13 +15,6 @@
 #include "loyalty_segment.h"
 #include "loyalty_tier.h"
 
-typedef enum {
-    LOYALTY_CHANNEL_EMAIL = 1,
-    LOYALTY_CHANNEL_SMS = 2,
-    LOYALTY_CHANNEL_MESSENGER = 4,
-    LOYALTY_CHANNEL_LINE = 8
-} loyalty_channel_t;
-
 typedef struct {
     loyalty_str_t name;
     loyalty_str_t value;

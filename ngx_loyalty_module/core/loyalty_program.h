@@ -10,7 +10,7 @@
  *                     "criterion", "window": {"kind","days","grace_days",
  *                     "never_drop"}, "segments": {"new","recurring",
  *                     "at_risk","vip"}, "attribution_days", "design",
- *                     "sign_in_url", "tier_page_title", ... },
+ *                     "sign_in_url", "tier_page_title" },
  *     "statuses":   [ {"id","name":{locale:text},"threshold"|"segment",
  *                      "color","image","description","multiplier"} ],
  *     "designs":    [ {"id","name","colors","fonts","logo","css","template"} ],
@@ -19,8 +19,10 @@
  *     "templates":  [ {"id","name","channel","subject","html","text"} ],
  *     "categories": [ {"pattern","category"} ]   SKU -> category, first wins
  *   }
- * Absent settings take their defaults, absent statuses bronze 1 000, silver
- * 5 000, gold 10 000 by spend.  The schema stands in program.schema.json.
+ * Settings need "id" and "currency"; what else is absent or null takes its
+ * default.  Absent statuses are, by spend, bronze 1 000, silver 5 000 and gold
+ * 10 000, else none.  A name, description, title, subject or body may be one
+ * text or one for each language.  The schema stands in program.schema.json.
  *
  * Ownership: a program owns all it points to, until loyalty_program_free.
  * Never changed after parsing: threads share it.
@@ -109,8 +111,9 @@ typedef struct {
     loyalty_segment_thresholds_t segments;
 
     int32_t attribution_days;
-    loyalty_str_t design;
+    loyalty_str_t design; /* empty: none */
     loyalty_str_t sign_in_url;
+    loyalty_texts_t tier_page_title;
 } loyalty_settings_t;
 
 /* A status of section 5; "tier" in C, where loyalty_status_t is a result. */
@@ -128,8 +131,28 @@ typedef struct {
 typedef struct {
     loyalty_str_t id;
     loyalty_str_t name;
-    json_t *json; /* colours, fonts, logo, css, template as given */
+    loyalty_str_t logo;
+    loyalty_str_t css;
+    loyalty_str_t template; /* Mustache, or empty: the built-in page */
+    json_t *json; /* all of it, with "colors" and "fonts", as given */
 } loyalty_design_t;
+
+typedef enum {
+    LOYALTY_CHANNEL_EMAIL = 1,
+    LOYALTY_CHANNEL_SMS = 2,
+    LOYALTY_CHANNEL_MESSENGER = 4,
+    LOYALTY_CHANNEL_LINE = 8
+} loyalty_channel_t;
+
+/* What a message is made from; Mustache. */
+typedef struct {
+    loyalty_str_t id;
+    loyalty_str_t name;
+    loyalty_channel_t channel;
+    loyalty_texts_t subject;
+    loyalty_texts_t html;
+    loyalty_texts_t text;
+} loyalty_message_template_t;
 
 typedef struct loyalty_offer_s loyalty_offer_t; /* loyalty_offer.h */
 typedef struct loyalty_rule_s loyalty_rule_t;   /* loyalty_rule.h */
@@ -151,13 +174,18 @@ typedef struct {
     loyalty_rule_t **rules;
     size_t nrules;
 
+    loyalty_message_template_t *templates;
+    size_t ntemplates;
+
     json_t *json; /* the document as read, defaults not filled in */
     struct loyalty_program_private_s *private_data;
 } loyalty_program_t;
 
 /*
- * All mistakes at once in `problems`.  LOYALTY_ERROR_INVALID, _LIMIT,
- * _MEMORY.  On success the caller owns *program.
+ * All mistakes at once in `problems`.  LOYALTY_ERROR_INVALID; _LIMIT where the
+ * document is too large or too deep to look into; _MEMORY.  On success the
+ * caller owns *program.  `document` is borrowed for the program's life (a
+ * reference is taken) and must not change.
  */
 loyalty_status_t loyalty_program_parse(const char *bytes, size_t len,
                                        loyalty_problems_t *problems,
@@ -168,10 +196,11 @@ loyalty_status_t loyalty_program_from_json(json_t *document,
 void loyalty_program_free(loyalty_program_t *program);
 
 /* The document with all defaults written out, as the API shows it; a new
- * reference.  Parsing it again gives the same program. */
+ * reference, NULL without memory.  Parsing it again gives the same program. */
 json_t *loyalty_program_to_json(const loyalty_program_t *program);
 
-/* A document for a new site: default statuses, no offers; a new reference. */
+/* A document for a new site: default statuses, no offers, not active; a new
+ * reference, NULL without memory or where the currency is unknown. */
 json_t *loyalty_program_default(loyalty_str_t site, loyalty_str_t currency);
 
 const loyalty_tier_t *loyalty_program_tier(const loyalty_program_t *program,
@@ -180,12 +209,15 @@ const loyalty_design_t *loyalty_program_design(
     const loyalty_program_t *program, loyalty_str_t id);
 const loyalty_offer_t *loyalty_program_offer(const loyalty_program_t *program,
                                              loyalty_str_t id);
+const loyalty_message_template_t *loyalty_program_template(
+    const loyalty_program_t *program, loyalty_str_t id);
 
 /* The line's own category, else the first pattern that fits the SKU. */
 loyalty_str_t loyalty_program_category(const loyalty_program_t *program,
                                        loyalty_str_t sku,
                                        loyalty_str_t category);
 
+/* "vip", "at_risk", "new", "recurring"; "spend", ...; else "". */
 const char *loyalty_segment_name(loyalty_segment_t segment);
 const char *loyalty_criterion_name(loyalty_criterion_t criterion);
 
