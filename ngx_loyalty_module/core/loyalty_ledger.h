@@ -24,7 +24,8 @@
  * The state is bounded: past LOYALTY_LEDGER_LOTS_KEPT lots the oldest
  * finished ones are forgotten (a reversal finds nothing left in them either
  * way, and a spending carries the dates of its lots, so that a restore opens
- * them again), and started lots of one expiry become one lot without an id.
+ * them again), and started lots that never expire are folded into one without
+ * an id, which stands in for them.  Lots that do expire go by themselves.
  */
 
 #ifndef LOYALTY_LEDGER_H
@@ -36,6 +37,7 @@ typedef struct {
     loyalty_str_t id; /* of the order, grant or offer that opened it */
     int64_t amount;
     int64_t remaining;
+    int64_t lost; /* expired and not taken back since */
     loyalty_instant_t created_at;
     loyalty_instant_t starts_at;  /* LOYALTY_NEVER: pending on an event */
     loyalty_instant_t expires_at; /* inclusive; LOYALTY_NEVER */
@@ -148,6 +150,9 @@ loyalty_status_t loyalty_ledger_start(loyalty_ledger_t *ledger,
                                       loyalty_arena_t *arena,
                                       loyalty_entries_t *entries);
 
+/* Lot `lot->id` turns out to have other dates: those of `lot`. */
+void loyalty_ledger_redate(loyalty_ledger_t *ledger, const loyalty_lot_t *lot);
+
 /* LOYALTY_ERROR_INSUFFICIENT past the active balance at cause->at.
  * `spending` may be NULL. */
 loyalty_status_t loyalty_ledger_debit(loyalty_ledger_t *ledger, int64_t amount,
@@ -164,10 +169,12 @@ loyalty_status_t loyalty_ledger_restore(loyalty_ledger_t *ledger,
                                         loyalty_entries_t *entries);
 
 /*
- * Takes back `amount` of what lot `id` (expiring at `expires_at`) earned:
- * from the lot itself, then from the others as a debit would, and the rest by
- * `policy`: nothing, debt, or (only_pending) only while the lot is pending.
- * Life falls in full, except for what only_pending leaves the member.
+ * Takes back `amount` of what lot `id` (expiring at `expires_at`) earned.
+ * What expired in the lot is gone already; the rest comes from the lot
+ * itself, then from the others as a debit would, and what they do not cover
+ * is let go or becomes debt, by `policy`.  only_pending takes nothing once
+ * the lot has started.  Life falls in full, except for what only_pending
+ * leaves the member.
  */
 loyalty_status_t loyalty_ledger_revoke(loyalty_ledger_t *ledger,
                                        loyalty_str_t id,

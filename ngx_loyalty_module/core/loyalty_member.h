@@ -80,8 +80,9 @@ typedef struct {
 
     loyalty_ledger_t points, credits;
 
-    loyalty_str_t tier; /* status held after the last change, or empty */
-    loyalty_instant_t below_since;
+    loyalty_str_t tier;     /* status held after the last change, or empty */
+    loyalty_str_t own_tier; /* the same without the manual floor */
+    loyalty_instant_t below_since; /* since when `own_tier` is not reached */
     loyalty_str_t manual_tier;
     loyalty_instant_t manual_until;
 
@@ -111,6 +112,24 @@ loyalty_status_t loyalty_member_decode(loyalty_str_t bytes,
 json_t *loyalty_member_to_json(const loyalty_member_t *member,
                                const loyalty_program_t *program,
                                loyalty_instant_t at);
+
+/*
+ * For loyalty_order.c: a copy whose ledgers and contributions may be changed,
+ * what one order counts for, and the status after a change.
+ */
+loyalty_status_t loyalty_member_copy(const loyalty_member_t *from,
+                                     loyalty_arena_t *arena,
+                                     loyalty_member_t *to);
+
+/* Sets, or with all of it 0 removes, the contribution of that order id; the
+ * copy has room for one more.  The totals are the caller's. */
+void loyalty_member_contribute(loyalty_member_t *member,
+                               const loyalty_contribution_t *contribution);
+const loyalty_contribution_t *loyalty_member_contribution(
+    const loyalty_member_t *member, loyalty_str_t order_id);
+void loyalty_member_retier(loyalty_member_t *member,
+                           const loyalty_program_t *program,
+                           loyalty_instant_t at);
 
 /* What segments are computed from. */
 void loyalty_member_activity(const loyalty_member_t *member,

@@ -42,6 +42,17 @@ typedef struct {
 #define LOYALTY_VIEW_REGISTERED 0x0001
 #define LOYALTY_VIEW_DELETED 0x0002
 
+/* An offer in the wallet that is not used up; its id follows. */
+typedef struct {
+    uint16_t size; /* of this and the id, a multiple of 8 */
+    uint16_t id_len;
+    uint8_t state; /* loyalty_entitlement_state_t */
+    uint8_t reserved[3];
+    int32_t stamps;
+    int32_t uses;
+    loyalty_instant_t expires_at;
+} loyalty_view_offer_t;
+
 /* Builds the view into `buffer` (LOYALTY_VIEW_SIZE_MAX bytes, aligned 8).
  * LOYALTY_ERROR_LIMIT: the member holds more than a view can carry. */
 loyalty_status_t loyalty_view_build(const loyalty_member_t *member,
@@ -49,7 +60,13 @@ loyalty_status_t loyalty_view_build(const loyalty_member_t *member,
                                     loyalty_instant_t at, void *buffer,
                                     size_t *len);
 
-/* Checks bytes from a cache before they are used as a view. */
+/* Checks bytes from a cache before they are used as a view; NULL: they are
+ * not one.  `bytes` are aligned to 8. */
 const loyalty_view_t *loyalty_view_open(const void *bytes, size_t len);
+
+/* The offer after `offer` (NULL: the first), or NULL. */
+const loyalty_view_offer_t *loyalty_view_offer(
+    const loyalty_view_t *view, const loyalty_view_offer_t *offer);
+loyalty_str_t loyalty_view_offer_id(const loyalty_view_offer_t *offer);
 
 #endif
