@@ -126,8 +126,8 @@ typedef struct {
 } loyalty_quote_t;
 
 /*
- * LOYALTY_ERROR_INVALID: a negative price or quantity, or a minimum above the
- * price; _LIMIT too many lines or codes; _OVERFLOW; _MEMORY.
+ * LOYALTY_ERROR_INVALID: a negative price or quantity; _LIMIT too many lines,
+ * units, codes or wallet entries; _OVERFLOW; _MEMORY.
  */
 loyalty_status_t loyalty_cart_evaluate(const loyalty_program_t *program,
                                        const loyalty_cart_t *cart,
