@@ -45,6 +45,10 @@
 #define LOYALTY_PATTERN_MATCH_LIMIT 10000
 #define LOYALTY_PATTERN_DEPTH_LIMIT 1000
 
+/* A condition tree is walked for every member. */
+#define LOYALTY_FILTER_NODES_MAX 200
+#define LOYALTY_FILTER_VALUES_MAX 1000
+
 /* Codes typed at one checkout, and entries of one wallet. */
 #define LOYALTY_CART_CODES_MAX 50
 #define LOYALTY_ENTITLEMENTS_MAX 1000
