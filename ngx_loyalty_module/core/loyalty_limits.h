@@ -45,6 +45,10 @@
 #define LOYALTY_PATTERN_MATCH_LIMIT 10000
 #define LOYALTY_PATTERN_DEPTH_LIMIT 1000
 
+/* A coupon code; fewer random places than this can be guessed. */
+#define LOYALTY_CODE_MAX 64
+#define LOYALTY_CODE_PLACES_MIN 6
+
 /* A condition tree is walked for every member. */
 #define LOYALTY_FILTER_NODES_MAX 200
 #define LOYALTY_FILTER_VALUES_MAX 1000
