@@ -55,6 +55,7 @@
 
 /* Codes typed at one checkout, and entries of one wallet. */
 #define LOYALTY_CART_CODES_MAX 50
+#define LOYALTY_CART_GROUPS_MAX 1000
 #define LOYALTY_ENTITLEMENTS_MAX 1000
 
 /* Refunds of one order, each kept in its record for ever. */

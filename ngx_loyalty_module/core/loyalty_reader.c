@@ -688,8 +688,12 @@ void *
 loyalty_read_objects(loyalty_reader_t *reader, json_t *array, const char *key,
                      size_t max, const loyalty_shape_t *shape, size_t *n)
 {
-    size_t i, item_mark, mark = loyalty_enter(reader, key);
+    size_t i, item_mark, mark = reader->len;
     char *items = NULL;
+
+    if (key != NULL) {
+        loyalty_enter(reader, key);
+    }
 
     *n = array_size(reader, json_is_null(array) ? NULL : array, max);
 

@@ -101,7 +101,8 @@ void loyalty_read_value(loyalty_reader_t *reader, const char *key,
 
 /*
  * Reads the array `array` (NULL: none), the member `key` of the value being
- * read: an array of structs, whose number goes to *n.
+ * read (NULL: that value itself): an array of structs, whose number goes to
+ * *n.
  */
 void *loyalty_read_objects(loyalty_reader_t *reader, json_t *array,
                            const char *key, size_t max,
