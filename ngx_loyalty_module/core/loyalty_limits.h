@@ -143,6 +143,15 @@
 /* Room for commands that stays with an idle connection. */
 #define LOYALTY_REDIS_OUTPUT_KEPT (64 * 1024)
 
+/* Hosts that sentinels and clusters name: DNS has no longer ones. */
+#define LOYALTY_REDIS_HOST_MAX 255
+
+/* Nodes of a cluster; Redis itself advises against more. */
+#define LOYALTY_REDIS_NODES_MAX 1000
+
+/* MOVED and ASK that one command follows. */
+#define LOYALTY_REDIS_REDIRECTS_MAX 5
+
 /* `password_file`: a password, not a document. */
 #define LOYALTY_REDIS_PASSWORD_MAX 1024
 

@@ -12,14 +12,11 @@
 
 
 static ngx_int_t ngx_loyalty_redis_route(ngx_loyalty_redis_t *redis,
-    ngx_loyalty_redis_link_t **link);
-static void ngx_loyalty_redis_pump(ngx_loyalty_redis_t *redis);
-static ngx_int_t ngx_loyalty_redis_op_send(ngx_loyalty_redis_op_t *op,
-    ngx_loyalty_redis_link_t *link);
+    ngx_int_t slot, ngx_loyalty_redis_link_t **link);
+static void ngx_loyalty_redis_asked(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_call_t *call, redisReply *reply);
 static void ngx_loyalty_redis_op_reply(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_t *call, redisReply *reply);
-static void ngx_loyalty_redis_op_end(ngx_loyalty_redis_op_t *op,
-    ngx_loyalty_redis_result_e result, redisReply *reply);
 static void ngx_loyalty_redis_op_timeout(ngx_event_t *ev);
 static ngx_loyalty_redis_op_t *ngx_loyalty_redis_op_get(
     ngx_loyalty_redis_t *redis);
@@ -45,6 +42,7 @@ static ngx_str_t  ngx_loyalty_redis_ask_info[] = {
 
 static const ngx_loyalty_redis_role_t  ngx_loyalty_redis_main_role_s = {
     "Redis",
+    1,
     ngx_loyalty_redis_main_greet,
     ngx_loyalty_redis_main_up,
     ngx_loyalty_redis_main_down,
@@ -75,7 +73,18 @@ ngx_loyalty_redis_create(ngx_cycle_t *cycle, ngx_loyalty_redis_conf_t *conf)
 
     ngx_loyalty_redis_track_init(&redis->track, redis);
 
-    ngx_loyalty_redis_link_start(&redis->main, conf->peers.elts);
+    if (conf->cluster) {
+        if (ngx_loyalty_redis_cluster_start(redis) != NGX_OK) {
+            ngx_loyalty_redis_close(redis);
+            return NULL;
+        }
+
+    } else if (conf->sentinel.len != 0) {
+        ngx_loyalty_redis_sentinel_start(redis);
+
+    } else {
+        ngx_loyalty_redis_link_start(&redis->main, conf->peers.elts);
+    }
 
     return redis;
 }
@@ -91,6 +100,13 @@ ngx_loyalty_redis_close(ngx_loyalty_redis_t *redis)
 
     ngx_loyalty_redis_link_stop(&redis->track.link);
     ngx_loyalty_redis_link_stop(&redis->main);
+
+    if (redis->cluster != NULL) {
+        ngx_loyalty_redis_cluster_stop(redis);
+
+    } else if (redis->conf->sentinel.len != 0) {
+        ngx_loyalty_redis_sentinel_stop(redis);
+    }
 
     while (!ngx_queue_empty(&redis->waiting)) {
         q = ngx_queue_head(&redis->waiting);
@@ -116,11 +132,13 @@ ngx_loyalty_redis_send(ngx_loyalty_redis_t *redis,
     ngx_loyalty_redis_command_t *cmd, ngx_uint_t argc, ngx_str_t *argv,
     ngx_uint_t key)
 {
-    ngx_int_t                  rc, len;
+    ngx_int_t                  rc, len, slot;
     ngx_loyalty_redis_op_t    *op;
     ngx_loyalty_redis_link_t  *link;
 
-    rc = ngx_loyalty_redis_route(redis, &link);
+    slot = (key && redis->cluster) ? ngx_loyalty_redis_slot(&argv[key]) : -1;
+
+    rc = ngx_loyalty_redis_route(redis, slot, &link);
     if (rc == NGX_DECLINED) {
         return NGX_DECLINED;
     }
@@ -138,6 +156,9 @@ ngx_loyalty_redis_send(ngx_loyalty_redis_t *redis,
     }
 
     op->len = len;
+    op->slot = slot;
+    op->redirects = 0;
+    op->ask = NULL;
 
     if (rc == NGX_AGAIN) {
         op->link = NULL;
@@ -184,7 +205,9 @@ ngx_loyalty_redis_cancel(ngx_loyalty_redis_command_t *cmd)
 ngx_uint_t
 ngx_loyalty_redis_up(ngx_loyalty_redis_t *redis)
 {
-    return ngx_loyalty_redis_link_ready(&redis->main);
+    ngx_loyalty_redis_link_t  *link;
+
+    return ngx_loyalty_redis_route(redis, -1, &link) == NGX_OK;
 }
 
 
@@ -207,12 +230,14 @@ ngx_loyalty_redis_on_connect(ngx_loyalty_redis_t *redis,
 }
 
 
-/* NGX_OK: this link; NGX_AGAIN: wait; NGX_DECLINED: away. */
-
 static ngx_int_t
-ngx_loyalty_redis_route(ngx_loyalty_redis_t *redis,
+ngx_loyalty_redis_route(ngx_loyalty_redis_t *redis, ngx_int_t slot,
     ngx_loyalty_redis_link_t **link)
 {
+    if (redis->cluster != NULL) {
+        return ngx_loyalty_redis_cluster_route(redis->cluster, slot, link);
+    }
+
     *link = &redis->main;
 
     if (ngx_loyalty_redis_link_ready(*link)) {
@@ -223,9 +248,7 @@ ngx_loyalty_redis_route(ngx_loyalty_redis_t *redis,
 }
 
 
-/* Something changed: ops that wait go out, go on waiting, or end. */
-
-static void
+void
 ngx_loyalty_redis_pump(ngx_loyalty_redis_t *redis)
 {
     ngx_int_t                  rc;
@@ -247,7 +270,7 @@ ngx_loyalty_redis_pump(ngx_loyalty_redis_t *redis)
 
         op = ngx_queue_data(q, ngx_loyalty_redis_op_t, call.queue);
 
-        rc = ngx_loyalty_redis_route(redis, &link);
+        rc = ngx_loyalty_redis_op_route(op, &link);
 
         if (rc == NGX_AGAIN) {
             ngx_queue_insert_tail(&redis->waiting, q);
@@ -261,10 +284,33 @@ ngx_loyalty_redis_pump(ngx_loyalty_redis_t *redis)
 }
 
 
-static ngx_int_t
+ngx_int_t
+ngx_loyalty_redis_op_route(ngx_loyalty_redis_op_t *op,
+    ngx_loyalty_redis_link_t **link)
+{
+    if (op->ask != NULL) {
+        return ngx_loyalty_redis_node_route(op->ask, link);
+    }
+
+    return ngx_loyalty_redis_route(op->redis, op->slot, link);
+}
+
+
+ngx_int_t
 ngx_loyalty_redis_op_send(ngx_loyalty_redis_op_t *op,
     ngx_loyalty_redis_link_t *link)
 {
+    static ngx_str_t  asking[] = { ngx_string("ASKING") };
+
+    if (op->ask != NULL) {
+        op->ask = NULL;
+        ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_asked, 1, asking);
+
+        if (!ngx_loyalty_redis_link_ready(link)) {
+            return NGX_ERROR;
+        }
+    }
+
     op->link = link;
 
     if (ngx_loyalty_redis_link_send(link, &op->call, op->text, op->len)
@@ -273,10 +319,23 @@ ngx_loyalty_redis_op_send(ngx_loyalty_redis_op_t *op,
         return NGX_ERROR;
     }
 
-    redisFreeCommand(op->text);
-    op->text = NULL;
+    /* in a cluster it may have to go to another node */
+
+    if (op->redis->cluster == NULL) {
+        redisFreeCommand(op->text);
+        op->text = NULL;
+    }
 
     return NGX_OK;
+}
+
+
+/* The command behind it tells what came of it. */
+
+static void
+ngx_loyalty_redis_asked(ngx_loyalty_redis_link_t *link,
+    ngx_loyalty_redis_call_t *call, redisReply *reply)
+{
 }
 
 
@@ -286,14 +345,36 @@ ngx_loyalty_redis_op_reply(ngx_loyalty_redis_link_t *link,
 {
     ngx_loyalty_redis_op_t  *op = (ngx_loyalty_redis_op_t *) call;
 
-    ngx_loyalty_redis_op_end(op, reply ? NGX_LOYALTY_REDIS_OK
-                                       : NGX_LOYALTY_REDIS_LOST, reply);
+    ngx_uint_t  readonly;
+
+    if (reply == NULL) {
+        ngx_loyalty_redis_op_end(op, NGX_LOYALTY_REDIS_LOST, NULL);
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR
+        && link->redis->cluster != NULL
+        && ngx_loyalty_redis_cluster_redirect(op, reply) == NGX_OK)
+    {
+        return;
+    }
+
+    readonly = (reply->type == REDIS_REPLY_ERROR
+                && reply->len >= 8
+                && ngx_memcmp(reply->str, "READONLY", 8) == 0);
+
+    ngx_loyalty_redis_op_end(op, NGX_LOYALTY_REDIS_OK, reply);
+
+    if (readonly) {
+        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_REFUSED,
+                                    "it takes no writes, so it is no master");
+    }
 }
 
 
 /* The op is not in a queue any more. */
 
-static void
+void
 ngx_loyalty_redis_op_end(ngx_loyalty_redis_op_t *op,
     ngx_loyalty_redis_result_e result, redisReply *reply)
 {
@@ -388,11 +469,22 @@ ngx_loyalty_redis_op_free(ngx_loyalty_redis_op_t *op)
 static void
 ngx_loyalty_redis_main_greet(ngx_loyalty_redis_link_t *link)
 {
-    if (link->redis->conf->peers.nelts > 1) {
+    ngx_loyalty_redis_conf_t  *conf;
+
+    conf = link->redis->conf;
+
+    if (conf->peers.nelts > 1 || conf->sentinel.len != 0) {
         ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_main_role, 1,
                                    ngx_loyalty_redis_ask_role);
     }
 
+    ngx_loyalty_redis_greet(link);
+}
+
+
+void
+ngx_loyalty_redis_greet(ngx_loyalty_redis_link_t *link)
+{
     ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_main_info, 2,
                                ngx_loyalty_redis_ask_info);
     ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_main_pong, 1,
@@ -477,43 +569,53 @@ ngx_loyalty_redis_main_pong(ngx_loyalty_redis_link_t *link,
 static void
 ngx_loyalty_redis_main_up(ngx_loyalty_redis_link_t *link)
 {
-    ngx_str_t             run_id;
-    ngx_uint_t            i;
-    ngx_loyalty_redis_t  *redis;
-
-    redis = link->redis;
-    redis->starting = 0;
-
-    run_id.len = link->run_id_len;
-    run_id.data = link->run_id;
-
-    ngx_loyalty_redis_track_follow(&redis->track, link);
-
-    for (i = 0; i < redis->nlisteners; i++) {
-        redis->listeners[i].handler(redis->listeners[i].data, &run_id);
-    }
-
-    ngx_loyalty_redis_pump(redis);
+    ngx_loyalty_redis_track_follow(&link->redis->track, link);
+    ngx_loyalty_redis_report(link);
+    ngx_loyalty_redis_started(link->redis);
 }
 
 
 static void
 ngx_loyalty_redis_main_down(ngx_loyalty_redis_link_t *link)
 {
-    ngx_uint_t                 n;
-    ngx_loyalty_redis_t       *redis;
-    ngx_loyalty_redis_peer_t  *peers;
+    ngx_loyalty_redis_t  *redis;
 
     redis = link->redis;
-    peers = redis->conf->peers.elts;
-    n = redis->conf->peers.nelts;
 
-    redis->current = (redis->current + 1) % n;
-    link->peer = &peers[redis->current];
+    if (redis->conf->sentinel.len != 0) {
+        ngx_loyalty_redis_sentinel_lost(redis);
+        ngx_loyalty_redis_started(redis);
 
-    if (link->failures >= n) {
-        redis->starting = 0;
+    } else if (link->failures >= ngx_loyalty_redis_next_peer(link)) {
+        ngx_loyalty_redis_started(redis);
     }
+
+    ngx_loyalty_redis_pump(redis);
+}
+
+
+void
+ngx_loyalty_redis_report(ngx_loyalty_redis_link_t *link)
+{
+    ngx_str_t             run_id;
+    ngx_uint_t            i;
+    ngx_loyalty_redis_t  *redis;
+
+    redis = link->redis;
+
+    run_id.len = link->run_id_len;
+    run_id.data = link->run_id;
+
+    for (i = 0; i < redis->nlisteners; i++) {
+        redis->listeners[i].handler(redis->listeners[i].data, &run_id);
+    }
+}
+
+
+void
+ngx_loyalty_redis_started(ngx_loyalty_redis_t *redis)
+{
+    redis->starting = 0;
 
     ngx_loyalty_redis_pump(redis);
 }

@@ -356,6 +356,23 @@ ngx_loyalty_redis_check(ngx_conf_t *cf, ngx_loyalty_redis_conf_t *rcf)
         return NGX_CONF_ERROR;
     }
 
+    if (!rcf->tls
+        && (rcf->tls_ca.len || rcf->tls_cert.len || rcf->tls_key.len
+            || rcf->tls_name.len))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"loyalty_redis\" has parameters of TLS without "
+                           "\"tls=on\", add it or leave them out");
+        return NGX_CONF_ERROR;
+    }
+
+    if ((rcf->tls_cert.len != 0) != (rcf->tls_key.len != 0)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"loyalty_redis\" has only one of \"tls_cert\" "
+                           "and \"tls_key\", it takes both");
+        return NGX_CONF_ERROR;
+    }
+
     if (rcf->user.len != 0 && rcf->password.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"loyalty_redis\" has \"user=%V\" and no "
@@ -382,11 +399,14 @@ ngx_loyalty_redis_check(ngx_conf_t *cf, ngx_loyalty_redis_conf_t *rcf)
             return NGX_CONF_ERROR;
         }
 
-        if (u.family == AF_UNIX && (rcf->cluster || rcf->sentinel.len != 0)) {
+        if (u.family == AF_UNIX
+            && (rcf->cluster || rcf->sentinel.len != 0 || rcf->tls))
+        {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "address \"%V\" of \"loyalty_redis\" is a "
                                "unix socket, %s needs HOST:PORT", &addr[i],
-                               rcf->cluster ? "a cluster" : "a sentinel");
+                               rcf->tls ? "TLS"
+                               : rcf->cluster ? "a cluster" : "a sentinel");
             return NGX_CONF_ERROR;
         }
 
@@ -395,6 +415,7 @@ ngx_loyalty_redis_check(ngx_conf_t *cf, ngx_loyalty_redis_conf_t *rcf)
             return NGX_CONF_ERROR;
         }
 
+        peer->pool = NULL;
         peer->name = addr[i];
         peer->host = u.host;
         peer->port = u.port;
@@ -453,6 +474,10 @@ ngx_loyalty_redis_init_conf(ngx_conf_t *cf, ngx_loyalty_redis_conf_t *rcf)
 
         peer[i].naddrs = u.naddrs;
         peer[i].addrs = u.addrs;
+    }
+
+    if (rcf->tls) {
+        return ngx_loyalty_redis_tls_conf(cf, rcf);
     }
 
     return NGX_OK;

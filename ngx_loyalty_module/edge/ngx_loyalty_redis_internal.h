@@ -43,11 +43,14 @@
 
 typedef struct ngx_loyalty_redis_link_s     ngx_loyalty_redis_link_t;
 typedef struct ngx_loyalty_redis_call_s     ngx_loyalty_redis_call_t;
+typedef struct ngx_loyalty_redis_node_s     ngx_loyalty_redis_node_t;
+typedef struct ngx_loyalty_redis_cluster_s  ngx_loyalty_redis_cluster_t;
 
 
 /* A server: its addresses, or a name for the resolver. */
 
 typedef struct {
+    ngx_pool_t                        *pool;     /* NULL: of the conf */
     ngx_str_t                          name;     /* for people */
     ngx_str_t                          host;
     in_port_t                          port;
@@ -69,6 +72,7 @@ struct ngx_loyalty_redis_call_s {
 
 typedef struct {
     const char                        *name;
+    ngx_uint_t                         data;     /* log in, select the db */
 
     /* connected: ask what must be known, then ..._link_greeted() */
     void                             (*greet)(ngx_loyalty_redis_link_t *link);
@@ -149,6 +153,7 @@ struct ngx_loyalty_redis_link_s {
     size_t                             run_id_len;
     u_char                             run_id[NGX_LOYALTY_REDIS_RUN_ID];
 
+    unsigned                           login:1;
     unsigned                           silent:1;
 };
 
@@ -178,7 +183,9 @@ struct ngx_loyalty_redis_s {
     ngx_log_t                         *log;
 
     ngx_loyalty_redis_link_t           main;     /* not in a cluster */
-    ngx_uint_t                         current;  /* of conf->peers */
+    ngx_loyalty_redis_link_t           sentinel;
+    ngx_loyalty_redis_peer_t          *master;   /* as the sentinel says */
+    ngx_loyalty_redis_cluster_t       *cluster;
 
     ngx_loyalty_redis_track_t          track;
     ngx_loyalty_redis_tracker_t        tracker;
@@ -201,9 +208,42 @@ typedef struct {
     ngx_loyalty_redis_link_t          *link;     /* NULL: waiting */
     ngx_loyalty_redis_command_t       *command;  /* NULL: given up */
     ngx_event_t                        timer;
-    char                              *text;
+    char                              *text;     /* NULL: need not be kept */
     size_t                             len;
+
+    ngx_int_t                          slot;     /* -1: any */
+    ngx_uint_t                         redirects;
+    ngx_loyalty_redis_node_t          *ask;      /* ASK: there, this once */
 } ngx_loyalty_redis_op_t;
+
+
+#define NGX_LOYALTY_REDIS_SLOTS  16384
+
+struct ngx_loyalty_redis_node_s {
+    ngx_queue_t                        queue;
+    ngx_loyalty_redis_peer_t          *peer;
+    ngx_loyalty_redis_link_t           link;
+    ngx_loyalty_redis_track_t          track;
+
+    ngx_msec_t                         named;    /* by a map, MOVED or ASK */
+
+    unsigned                           seed:1;   /* of the conf, stays */
+    unsigned                           master:1; /* has slots */
+    unsigned                           listed:1; /* in the map being read */
+    unsigned                           reported:1;
+};
+
+struct ngx_loyalty_redis_cluster_s {
+    ngx_loyalty_redis_t               *redis;
+    ngx_queue_t                        nodes;
+    ngx_uint_t                         nnodes;
+    ngx_event_t                        timer;
+
+    unsigned                           known:1;  /* a map has been read */
+
+    ngx_loyalty_redis_node_t          *slots[NGX_LOYALTY_REDIS_SLOTS];
+    ngx_loyalty_redis_node_t          *next[NGX_LOYALTY_REDIS_SLOTS];
+};
 
 
 /* ngx_loyalty_redis_link.c */
@@ -227,6 +267,7 @@ void ngx_loyalty_redis_link_fail(ngx_loyalty_redis_link_t *link,
 void ngx_loyalty_redis_link_refused(ngx_loyalty_redis_link_t *link,
     const char *command, redisReply *reply);
 
+void ngx_loyalty_redis_link_login(ngx_loyalty_redis_link_t *link);
 void ngx_loyalty_redis_link_greet(ngx_loyalty_redis_link_t *link);
 void ngx_loyalty_redis_link_greeted(ngx_loyalty_redis_link_t *link);
 ngx_uint_t ngx_loyalty_redis_link_ready(ngx_loyalty_redis_link_t *link);
@@ -247,6 +288,84 @@ void ngx_loyalty_redis_link_ping(ngx_loyalty_redis_link_t *link);
 /* Bytes and length, or NGX_ERROR; freed by redisFreeCommand(). */
 ngx_int_t ngx_loyalty_redis_format(char **text, ngx_uint_t argc,
     ngx_str_t *argv);
+
+
+/* ngx_loyalty_redis.c */
+
+/* For servers that hold data: asks INFO and PING, then greeted. */
+void ngx_loyalty_redis_greet(ngx_loyalty_redis_link_t *link);
+
+/* Something changed: ops that wait go out, go on waiting, or end. */
+void ngx_loyalty_redis_pump(ngx_loyalty_redis_t *redis);
+
+/* It is known how things stand: nothing waits any more that need not. */
+void ngx_loyalty_redis_started(ngx_loyalty_redis_t *redis);
+
+void ngx_loyalty_redis_report(ngx_loyalty_redis_link_t *link);
+
+/* NGX_OK: this link; NGX_AGAIN: wait; NGX_DECLINED: away. */
+ngx_int_t ngx_loyalty_redis_op_route(ngx_loyalty_redis_op_t *op,
+    ngx_loyalty_redis_link_t **link);
+ngx_int_t ngx_loyalty_redis_op_send(ngx_loyalty_redis_op_t *op,
+    ngx_loyalty_redis_link_t *link);
+void ngx_loyalty_redis_op_end(ngx_loyalty_redis_op_t *op,
+    ngx_loyalty_redis_result_e result, redisReply *reply);
+
+
+/* ngx_loyalty_redis_peer.c */
+
+ngx_loyalty_redis_peer_t *ngx_loyalty_redis_peer_create(ngx_str_t *host,
+    in_port_t port, ngx_log_t *log);
+void ngx_loyalty_redis_peer_destroy(ngx_loyalty_redis_peer_t *peer);
+ngx_uint_t ngx_loyalty_redis_peer_is(ngx_loyalty_redis_peer_t *peer,
+    ngx_str_t *host, in_port_t port);
+
+/* The next attempt goes to the next server of the conf; how many there are. */
+ngx_uint_t ngx_loyalty_redis_next_peer(ngx_loyalty_redis_link_t *link);
+
+/* An address, not a name. */
+ngx_uint_t ngx_loyalty_redis_is_address(ngx_str_t *host);
+
+
+/* ngx_loyalty_redis_sentinel.c */
+
+void ngx_loyalty_redis_sentinel_start(ngx_loyalty_redis_t *redis);
+void ngx_loyalty_redis_sentinel_stop(ngx_loyalty_redis_t *redis);
+
+/* The master does not answer: ask now. */
+void ngx_loyalty_redis_sentinel_lost(ngx_loyalty_redis_t *redis);
+
+
+/* ngx_loyalty_redis_cluster.c */
+
+ngx_int_t ngx_loyalty_redis_cluster_start(ngx_loyalty_redis_t *redis);
+void ngx_loyalty_redis_cluster_stop(ngx_loyalty_redis_t *redis);
+
+/* NGX_OK: this link; NGX_AGAIN: wait; NGX_DECLINED: away.  -1: any master. */
+ngx_int_t ngx_loyalty_redis_cluster_route(ngx_loyalty_redis_cluster_t *cluster,
+    ngx_int_t slot, ngx_loyalty_redis_link_t **link);
+
+ngx_int_t ngx_loyalty_redis_node_route(ngx_loyalty_redis_node_t *node,
+    ngx_loyalty_redis_link_t **link);
+
+/* NGX_OK: the reply is a redirection, and the op is on its way again. */
+ngx_int_t ngx_loyalty_redis_cluster_redirect(ngx_loyalty_redis_op_t *op,
+    redisReply *reply);
+
+/* Every master has its tracking link. */
+ngx_uint_t ngx_loyalty_redis_cluster_tracked(
+    ngx_loyalty_redis_cluster_t *cluster);
+void ngx_loyalty_redis_cluster_track(ngx_loyalty_redis_cluster_t *cluster);
+
+ngx_int_t ngx_loyalty_redis_slot(ngx_str_t *key);
+
+
+/* ngx_loyalty_redis_tls.c */
+
+ngx_int_t ngx_loyalty_redis_tls_conf(ngx_conf_t *cf,
+    ngx_loyalty_redis_conf_t *rcf);
+void ngx_loyalty_redis_tls_handshake(ngx_loyalty_redis_link_t *link);
+void ngx_loyalty_redis_tls_close(ngx_connection_t *c);
 
 
 /* ngx_loyalty_redis_track.c */

@@ -33,6 +33,7 @@ static void ngx_loyalty_redis_link_connect(ngx_loyalty_redis_link_t *link);
 static void ngx_loyalty_redis_link_close(ngx_loyalty_redis_link_t *link);
 static void ngx_loyalty_redis_link_end_calls(ngx_loyalty_redis_link_t *link);
 static void ngx_loyalty_redis_link_connecting(ngx_event_t *ev);
+static void ngx_loyalty_redis_link_connected(ngx_loyalty_redis_link_t *link);
 static void ngx_loyalty_redis_link_read(ngx_event_t *rev);
 static void ngx_loyalty_redis_link_write(ngx_event_t *wev);
 static void ngx_loyalty_redis_link_reply(ngx_loyalty_redis_link_t *link,
@@ -68,6 +69,7 @@ ngx_loyalty_redis_link_init(ngx_loyalty_redis_link_t *link,
     link->role = role;
     link->data = data;
     link->since = ngx_current_msec;
+    link->login = (role->data && redis->conf->password.len != 0);
 
     ngx_queue_init(&link->calls);
 
@@ -234,7 +236,7 @@ ngx_loyalty_redis_link_connect(ngx_loyalty_redis_link_t *link)
     ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
 
     if (rc == NGX_OK) {
-        ngx_loyalty_redis_link_greet(link);
+        ngx_loyalty_redis_link_connected(link);
     }
 }
 
@@ -268,62 +270,77 @@ ngx_loyalty_redis_link_connecting(ngx_event_t *ev)
         return;
     }
 
-    ngx_loyalty_redis_link_greet(link);
+    ngx_loyalty_redis_link_connected(link);
+}
+
+
+static void
+ngx_loyalty_redis_link_connected(ngx_loyalty_redis_link_t *link)
+{
+    if (link->sockaddr.sockaddr.sa_family != AF_UNIX) {
+        (void) ngx_tcp_nodelay(link->connection);
+    }
+
+    if (link->redis->conf->tls) {
+        ngx_loyalty_redis_tls_handshake(link);
+
+    } else {
+        ngx_loyalty_redis_link_greet(link);
+    }
 }
 
 
 void
 ngx_loyalty_redis_link_greet(ngx_loyalty_redis_link_t *link)
 {
-    u_char                     db[NGX_INT_T_LEN];
-    ngx_uint_t                 n, opened;
-    ngx_str_t                  args[3];
-    ngx_connection_t          *c;
-    ngx_loyalty_redis_conf_t  *conf;
+    u_char             db[NGX_INT_T_LEN];
+    ngx_str_t          args[2];
+    ngx_connection_t  *c;
 
-    conf = link->redis->conf;
     c = link->connection;
-    opened = link->opened;
-
     c->read->handler = ngx_loyalty_redis_link_read;
     c->write->handler = ngx_loyalty_redis_link_write;
-
-    if (link->sockaddr.sockaddr.sa_family != AF_UNIX) {
-        (void) ngx_tcp_nodelay(c);
-    }
 
     link->state = NGX_LOYALTY_REDIS_LINK_GREETING;
     ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
 
-    if (conf->password.len != 0) {
-        n = 0;
-        ngx_str_set(&args[n], "AUTH");
-        n++;
-
-        if (conf->user.len != 0) {
-            args[n++] = conf->user;
-        }
-
-        args[n++] = conf->password;
-
-        ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_link_authenticated,
-                                   n, args);
+    if (link->login) {
+        ngx_loyalty_redis_link_login(link);
     }
 
-    if (conf->db != 0) {
+    if (link->role->data && link->redis->conf->db != 0) {
         ngx_str_set(&args[0], "SELECT");
         args[1].data = db;
-        args[1].len = ngx_sprintf(db, "%i", conf->db) - db;
+        args[1].len = ngx_sprintf(db, "%i", link->redis->conf->db) - db;
 
         ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_link_selected, 2,
                                    args);
     }
 
-    if (link->opened == opened
-        && link->state == NGX_LOYALTY_REDIS_LINK_GREETING)
-    {
-        link->role->greet(link);
+    link->role->greet(link);
+}
+
+
+void
+ngx_loyalty_redis_link_login(ngx_loyalty_redis_link_t *link)
+{
+    ngx_str_t                  args[3];
+    ngx_uint_t                 n;
+    ngx_loyalty_redis_conf_t  *conf;
+
+    conf = link->redis->conf;
+    n = 1;
+
+    ngx_str_set(&args[0], "AUTH");
+
+    if (conf->user.len != 0) {
+        args[n++] = conf->user;
     }
+
+    args[n++] = conf->password;
+
+    ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_link_authenticated, n,
+                               args);
 }
 
 
@@ -487,6 +504,7 @@ ngx_loyalty_redis_link_fail(ngx_loyalty_redis_link_t *link,
 static void
 ngx_loyalty_redis_link_close(ngx_loyalty_redis_link_t *link)
 {
+    ngx_pool_t        *pool;
     ngx_connection_t  *c;
 
     if (link->timer.timer_set) {
@@ -502,7 +520,14 @@ ngx_loyalty_redis_link_close(ngx_loyalty_redis_link_t *link)
 
     if (c != NULL) {
         link->connection = NULL;
+        pool = c->pool;
+
+        ngx_loyalty_redis_tls_close(c);
         ngx_close_connection(c);
+
+        if (pool != NULL) {
+            ngx_destroy_pool(pool);
+        }
     }
 
     if (link->reader != NULL) {
@@ -625,6 +650,10 @@ ngx_loyalty_redis_link_ask(ngx_loyalty_redis_link_t *link,
     char                      *text;
     ngx_int_t                  len, rc;
     ngx_loyalty_redis_call_t  *call;
+
+    if (link->connection == NULL) {
+        return;                          /* failed while asking something */
+    }
 
     call = ngx_alloc(sizeof(ngx_loyalty_redis_call_t), link->redis->log);
     if (call == NULL) {

@@ -35,6 +35,7 @@ static ngx_uint_t ngx_loyalty_redis_is(redisReply *reply, const char *text);
 
 static const ngx_loyalty_redis_role_t  ngx_loyalty_redis_track_role = {
     "client tracking of Redis",
+    1,
     ngx_loyalty_redis_track_greet,
     ngx_loyalty_redis_track_changed,
     ngx_loyalty_redis_track_changed,
@@ -52,7 +53,10 @@ ngx_loyalty_redis_track(ngx_loyalty_redis_t *redis,
 {
     redis->tracker = *tracker;
 
-    if (redis->main.state == NGX_LOYALTY_REDIS_LINK_UP) {
+    if (redis->cluster != NULL) {
+        ngx_loyalty_redis_cluster_track(redis->cluster);
+
+    } else if (redis->main.state == NGX_LOYALTY_REDIS_LINK_UP) {
         ngx_loyalty_redis_track_follow(&redis->track, &redis->main);
     }
 
@@ -82,12 +86,15 @@ ngx_loyalty_redis_track_follow(ngx_loyalty_redis_track_t *track,
         return;
     }
 
+    ngx_loyalty_redis_link_stop(&track->link);
+
     track->sockaddr = link->sockaddr;
     track->addr.sockaddr = &track->sockaddr.sockaddr;
     track->addr.socklen = link->socklen;
     track->addr.name = link->peer->name;
 
     track->peer.name = link->peer->name;
+    track->peer.host = link->peer->host;
     track->peer.naddrs = 1;
     track->peer.addrs = &track->addr;
 
@@ -103,9 +110,14 @@ ngx_loyalty_redis_track_check(ngx_loyalty_redis_t *redis)
 {
     ngx_uint_t  up;
 
-    up = (redis->track.link.state == NGX_LOYALTY_REDIS_LINK_UP);
+    if (redis->tracker.up == NULL || redis->closing) {
+        return;
+    }
 
-    if (up == redis->tracking || redis->closing) {
+    up = redis->cluster ? ngx_loyalty_redis_cluster_tracked(redis->cluster)
+                   : redis->track.link.state == NGX_LOYALTY_REDIS_LINK_UP;
+
+    if (up == redis->tracking) {
         return;
     }
 
