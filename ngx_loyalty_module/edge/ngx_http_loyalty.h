@@ -26,6 +26,7 @@ typedef struct ngx_http_loyalty_page_conf_s     ngx_http_loyalty_page_conf_t;
 typedef struct {
     ngx_loyalty_redis_conf_t           redis;    /* addrs.nelts 0: not set */
     ngx_loyalty_zone_conf_t            zone;     /* shm_zone NULL: not set */
+    ngx_thread_pool_t                 *compiler; /* NULL: zone or redis not set */
     ngx_uint_t                         headers;  /* some location sends them */
 } ngx_http_loyalty_main_conf_t;
 
@@ -101,6 +102,13 @@ ngx_http_loyalty_ctx_t *ngx_http_loyalty_ctx(ngx_http_request_t *r);
  */
 ngx_int_t ngx_http_loyalty_resolve(ngx_http_request_t *r,
     ngx_http_loyalty_ctx_t *ctx);
+
+/* Of the resolver: in postconfiguration, in init and exit_process while the
+ * worker's Redis client is there. */
+ngx_int_t ngx_http_loyalty_resolve_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_loyalty_resolve_init_process(ngx_cycle_t *cycle,
+    ngx_http_loyalty_main_conf_t *lmcf);
+void ngx_http_loyalty_resolve_exit_process(void);
 
 /* The request ends while a resolve is under way: ctx is not to be touched. */
 void ngx_http_loyalty_resolve_cancel(ngx_http_loyalty_ctx_t *ctx);

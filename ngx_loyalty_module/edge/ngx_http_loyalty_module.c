@@ -112,7 +112,11 @@ ngx_http_loyalty_init(ngx_conf_t *cf)
 
     lmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_loyalty_module);
 
-    return ngx_loyalty_redis_init_conf(cf, &lmcf->redis);
+    if (ngx_loyalty_redis_init_conf(cf, &lmcf->redis) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_loyalty_resolve_init(cf);
 }
 
 
@@ -136,6 +140,8 @@ ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
         if (ngx_http_loyalty_redis_client == NULL) {
             return NGX_ERROR;
         }
+
+        return ngx_http_loyalty_resolve_init_process(cycle, lmcf);
     }
 
     return NGX_OK;
@@ -145,6 +151,8 @@ ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
 static void
 ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_http_loyalty_resolve_exit_process();
+
     if (ngx_http_loyalty_redis_client != NULL) {
         ngx_loyalty_redis_close(ngx_http_loyalty_redis_client);
         ngx_http_loyalty_redis_client = NULL;

@@ -99,8 +99,8 @@ ngx_loyalty_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_loyalty_zone_conf_t  *zcf = (ngx_loyalty_zone_conf_t *)
                                               ((char *) conf + cmd->offset);
 
+    off_t                     size;
     time_t                   *field, max;
-    ssize_t                   size;
     ngx_str_t                *value, text;
     ngx_uint_t                i;
     ngx_loyalty_cache_t      *cache;
@@ -111,7 +111,7 @@ ngx_loyalty_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    size = ngx_parse_size(&value[2]);
+    size = ngx_parse_offset(&value[2]);
 
     if (size == NGX_ERROR) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -127,7 +127,7 @@ ngx_loyalty_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if ((uint64_t) size > NGX_LOYALTY_TABLE_SIZE_MAX) {
+    if (size > (off_t) NGX_LOYALTY_TABLE_SIZE_MAX) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "loyalty_zone \"%V\" is too large: %V, at most 8g",
                            &value[1], &value[2]);
@@ -178,10 +178,9 @@ ngx_loyalty_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "loyalty_zone \"%V\" has an invalid time "
-                               "\"%V\", from %s to %Td days",
+                               "\"%V\", from %s to %Ts",
                                &value[1], &value[i],
-                               field == &cache->stale ? "0" : "1s",
-                               max / (24 * 60 * 60));
+                               field == &cache->stale ? "0" : "1s", max);
             return NGX_CONF_ERROR;
         }
     }
@@ -378,14 +377,19 @@ ngx_loyalty_cache_others(ngx_loyalty_cache_t *cache)
 void
 ngx_loyalty_cache_link(ngx_loyalty_cache_t *cache, ngx_uint_t up)
 {
+    ngx_uint_t  was;
+
     ngx_shmtx_lock(&cache->shpool->mutex);
 
+    was = 0;
+
     if (cache->link != NULL) {
+        was = cache->link->up;
         cache->link->up = up;
         cache->link->alive = ngx_current_msec;
     }
 
-    if (!ngx_loyalty_cache_others(cache)) {
+    if ((up || was) && !ngx_loyalty_cache_others(cache)) {
         ngx_loyalty_cache_next_epoch(cache);
     }
 
