@@ -1,0 +1,34 @@
+/*
+ * What staff and shops may change of a member directly (DOMAIN.md section 2):
+ * the profile, consent, and being deleted.  Everything else follows from
+ * orders, grants and visits.
+ */
+
+#ifndef LOYALTY_MEMBER_EDIT_H
+#define LOYALTY_MEMBER_EDIT_H
+
+#include "loyalty_member.h"
+
+/*
+ * Applies the fields of a JSON object: email, phone, messenger_id, line_id,
+ * name, locale, registered, signed_up_at, consent, clubs, attributes.  null
+ * empties a field; `consent` and `attributes` are merged.  An unknown field is
+ * a problem; `id` is left to the caller.  Strings are copied to the arena.
+ *
+ * LOYALTY_ERROR_INVALID changes nothing that is kept: the caller throws the
+ * member away.  LOYALTY_ERROR_REFUSED: the member is deleted.
+ */
+loyalty_status_t loyalty_member_edit(loyalty_member_t *member,
+                                     const json_t *fields,
+                                     loyalty_arena_t *arena,
+                                     loyalty_problems_t *problems);
+
+/*
+ * Leaves a tombstone: no personal data, no consent, no groups; orders and
+ * ledgers stay.  With `erase` grants are refused from now on.  False: it was
+ * that already.
+ */
+bool loyalty_member_delete(loyalty_member_t *member, bool erase,
+                           loyalty_instant_t now);
+
+#endif
