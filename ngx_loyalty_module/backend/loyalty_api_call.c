@@ -1,0 +1,262 @@
+/*
+ * What the handlers of routes share: responses, parameters, commands.
+ */
+
+#include "loyalty_api_call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LIST_DEFAULT 50
+#define LIST_MAX 200
+#define ANSWER_SECONDS 86400
+
+/* A larger answer is not kept for its Idempotency-Key. */
+#define ANSWER_MAX (1024 * 1024)
+
+static void
+set_body(loyalty_api_response_t *response, int status, char *body)
+{
+    free(response->body);
+    response->status = body != NULL ? status : 500;
+    response->content_type = "application/json";
+    response->body = body;
+    response->len = body != NULL ? strlen(body) : 0;
+}
+
+static json_t *
+error_object(const char *code, const char *message, json_t *details)
+{
+    return json_pack("{s:{s:s,s:s,s:o}}", "error", "code", code, "message",
+                     message, "details",
+                     details != NULL ? details : json_array());
+}
+
+void
+loyalty_api_fail(loyalty_api_response_t *response, int status,
+                 const char *code, const char *message)
+{
+    json_t *json = error_object(code, message, NULL);
+
+    set_body(response, status, json_dumps(json, JSON_COMPACT));
+    json_decref(json);
+}
+
+void
+loyalty_api_error(loyalty_api_call_t *call, int status, const char *code,
+                  const char *format, ...)
+{
+    char message[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+
+    loyalty_api_fail(call->response, status, code, message);
+}
+
+static json_t *
+detail(loyalty_str_t pointer, loyalty_str_t message)
+{
+    return json_pack("{s:s%,s:s%}", "pointer",
+                     pointer.data != NULL ? pointer.data : "", pointer.len,
+                     "message", message.data != NULL ? message.data : "",
+                     message.len);
+}
+
+void
+loyalty_api_problems(loyalty_api_call_t *call, int status, const char *code,
+                     const char *message, const loyalty_problem_t *problems,
+                     size_t n, const char *prefix)
+{
+    json_t *details = json_array(), *json;
+    loyalty_str_t pointer, skip = loyalty_str_from(prefix);
+    size_t i;
+
+    for (i = 0; i < n && i < LOYALTY_PROBLEMS_MAX; i++) {
+        pointer = problems[i].pointer;
+        if (pointer.len >= skip.len
+            && loyalty_str_eq((loyalty_str_t){pointer.data, skip.len}, skip)) {
+            pointer.data += skip.len;
+            pointer.len -= skip.len;
+        }
+        json_array_append_new(details, detail(pointer, problems[i].message));
+    }
+
+    json = error_object(code, message, details);
+    set_body(call->response, status, json_dumps(json, JSON_COMPACT));
+    json_decref(json);
+}
+
+void
+loyalty_api_problem(loyalty_api_call_t *call, const char *pointer,
+                    const char *message)
+{
+    loyalty_problem_t problem = {loyalty_str_from(pointer),
+                                 loyalty_str_from(message)};
+
+    loyalty_api_problems(call, 422, "invalid", "the request is not valid",
+                         &problem, 1, "");
+}
+
+void
+loyalty_api_json(loyalty_api_call_t *call, int status, json_t *json)
+{
+    set_body(call->response, status,
+             json != NULL ? json_dumps(json, JSON_COMPACT) : NULL);
+    json_decref(json);
+}
+
+void
+loyalty_api_no_content(loyalty_api_call_t *call)
+{
+    set_body(call->response, 500, NULL);
+    call->response->status = 204;
+}
+
+void
+loyalty_api_not_found(loyalty_api_call_t *call, const char *what)
+{
+    loyalty_api_error(call, 404, "not_found", "there is no such %s", what);
+}
+
+loyalty_str_t
+loyalty_api_query(const loyalty_api_call_t *call, const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < call->nquery; i++) {
+        if (loyalty_str_eq(call->query[i].name, loyalty_str_from(name))) {
+            return call->query[i].value;
+        }
+    }
+
+    return loyalty_str_null;
+}
+
+bool
+loyalty_api_limit(loyalty_api_call_t *call, size_t *limit)
+{
+    loyalty_str_t text = loyalty_api_query(call, "limit");
+    int64_t value = LIST_DEFAULT;
+
+    if (text.data != NULL
+        && (!loyalty_str_int(text, &value) || value < 1
+            || value > LIST_MAX)) {
+        loyalty_api_error(call, 422, "invalid_limit",
+                          "limit is a number from 1 to %d", LIST_MAX);
+        return false;
+    }
+
+    *limit = (size_t)value;
+    return true;
+}
+
+void
+loyalty_api_set_str(json_t *object, const char *name, loyalty_str_t text)
+{
+    if (text.len != 0) {
+        json_object_set_new(object, name, json_stringn(text.data, text.len));
+    }
+}
+
+void
+loyalty_api_set_instant(json_t *object, const char *name,
+                        loyalty_instant_t instant)
+{
+    char text[LOYALTY_INSTANT_SIZE];
+
+    if (instant != LOYALTY_UNKNOWN && instant != LOYALTY_NEVER) {
+        loyalty_instant_format(instant, text);
+        json_object_set_new(object, name, json_string(text));
+    }
+}
+
+loyalty_store_result_t
+loyalty_api_read(loyalty_api_call_t *call, loyalty_replies_t *replies)
+{
+    return loyalty_store_call(call->session->store, call->scope.site,
+                              &call->session->commands, replies);
+}
+
+void
+loyalty_api_command(loyalty_api_call_t *call, const char *name,
+                    const char *kind, loyalty_str_t rest, size_t more)
+{
+    loyalty_command(&call->session->commands, name, 2 + more);
+    loyalty_arg_key(&call->session->commands, &call->scope, kind, rest);
+}
+
+void
+loyalty_api_watch(loyalty_api_call_t *call, const char *kind,
+                  loyalty_str_t rest)
+{
+    call->session->watching = true;
+    loyalty_api_command(call, "WATCH", kind, rest, 0);
+}
+
+/* What is kept for an Idempotency-Key: the request's fingerprint, the status,
+ * the body. */
+static void
+keep_answer(loyalty_api_call_t *call)
+{
+    const loyalty_api_response_t *response = call->response;
+    char head[128];
+    loyalty_str_t value;
+    char *p;
+    int len;
+
+    if (call->fingerprint[0] == '\0' || response->len > ANSWER_MAX) {
+        return;
+    }
+
+    len = snprintf(head, sizeof(head), "%s %d\n", call->fingerprint,
+                   response->status);
+    p = loyalty_alloc(call->arena, (size_t)len + response->len);
+    if (p == NULL) {
+        call->session->commands.failed = true;
+        return;
+    }
+
+    memcpy(p, head, (size_t)len);
+    if (response->len != 0) {
+        memcpy(p + len, response->body, response->len);
+    }
+
+    value = (loyalty_str_t){p, (size_t)len + response->len};
+    loyalty_api_command(call, "SET", "i", call->request->idempotency_key, 3);
+    loyalty_arg(&call->session->commands, value);
+    loyalty_arg_text(&call->session->commands, "EX");
+    loyalty_arg_int(&call->session->commands, ANSWER_SECONDS);
+}
+
+loyalty_store_result_t
+loyalty_api_commit(loyalty_api_call_t *call)
+{
+    loyalty_api_session_t *session = call->session;
+
+    keep_answer(call);
+    loyalty_command(&session->commands, "EXEC", 1);
+    session->watching = false;
+
+    return loyalty_store_exec(session->store, call->scope.site,
+                              &session->commands);
+}
+
+loyalty_store_result_t
+loyalty_api_program(loyalty_api_call_t *call,
+                    const loyalty_program_t **program)
+{
+    loyalty_store_result_t result;
+
+    result = loyalty_programs_get(call->session->programs,
+                                  call->session->store, &call->scope, program);
+
+    if (result == LOYALTY_STORE_OK && *program == NULL) {
+        loyalty_api_not_found(call, "site");
+    }
+
+    return result;
+}

@@ -1,0 +1,143 @@
+/*
+ * What the handlers of routes share.
+ *
+ * A handler reads, decides, writes the response, and then commits; it returns
+ * what the store says.  LOYALTY_STORE_CONFLICT makes the whole call run again
+ * from the beginning, any other failure becomes an error response.
+ */
+
+#ifndef LOYALTY_API_CALL_H
+#define LOYALTY_API_CALL_H
+
+#include <jansson.h>
+
+#include "loyalty_api.h"
+#include "loyalty_batch.h"
+
+#define LOYALTY_API_SEGMENTS_MAX 6
+#define LOYALTY_API_QUERY_MAX 16
+
+struct loyalty_api_session_s {
+    const loyalty_store_conf_t *conf;
+    loyalty_store_t *store;
+    loyalty_programs_t *programs;
+    loyalty_batch_t *batch;
+    loyalty_commands_t commands;
+    loyalty_arena_t arena;
+    bool watching; /* something, until a commit or the call's end */
+};
+
+typedef struct {
+    loyalty_str_t name;
+    loyalty_str_t value;
+} loyalty_api_parameter_t;
+
+typedef struct {
+    loyalty_api_session_t *session;
+    loyalty_arena_t *arena; /* until the call's end */
+    const loyalty_api_request_t *request;
+    loyalty_api_response_t *response;
+    loyalty_instant_t now;
+    loyalty_scope_t scope;
+
+    /* The path behind /v1, decoded: sites, {site}, members, {id}, ... */
+    loyalty_str_t segments[LOYALTY_API_SEGMENTS_MAX];
+    size_t nsegments;
+    loyalty_api_parameter_t query[LOYALTY_API_QUERY_MAX];
+    size_t nquery;
+
+    json_t *body; /* of a JSON route; NULL otherwise */
+    char token_name[64];
+    char fingerprint[65]; /* of an idempotent request; empty: it is not */
+} loyalty_api_call_t;
+
+typedef loyalty_store_result_t (*loyalty_api_handler_pt)(
+    loyalty_api_call_t *call);
+
+/* {"error":{"code","message","details":[]}} */
+void loyalty_api_error(loyalty_api_call_t *call, int status, const char *code,
+                       const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The problems as details, each pointer without its first `prefix`. */
+void loyalty_api_problems(loyalty_api_call_t *call, int status,
+                          const char *code, const char *message,
+                          const loyalty_problem_t *problems, size_t n,
+                          const char *prefix);
+
+/* One detail. */
+void loyalty_api_problem(loyalty_api_call_t *call, const char *pointer,
+                         const char *message);
+
+/* Takes the reference, which may be NULL: out of memory. */
+void loyalty_api_json(loyalty_api_call_t *call, int status, json_t *json);
+
+void loyalty_api_no_content(loyalty_api_call_t *call);
+
+/* "not_found" with what it is. */
+void loyalty_api_not_found(loyalty_api_call_t *call, const char *what);
+
+loyalty_str_t loyalty_api_query(const loyalty_api_call_t *call,
+                                const char *name);
+
+/* ?limit= within 1-200, 50 by default; false: the error is written. */
+bool loyalty_api_limit(loyalty_api_call_t *call, size_t *limit);
+
+/* Adds json (its reference is taken) or NULL under a name, unless it has no
+ * value; strings that are empty are left out. */
+void loyalty_api_set_str(json_t *object, const char *name, loyalty_str_t text);
+void loyalty_api_set_instant(json_t *object, const char *name,
+                             loyalty_instant_t instant);
+
+/* Sends session->commands, the replies into `replies` (emptied first). */
+loyalty_store_result_t loyalty_api_read(loyalty_api_call_t *call,
+                                        loyalty_replies_t *replies);
+
+/* Appends a command of a name, a key and `more` arguments to come. */
+void loyalty_api_command(loyalty_api_call_t *call, const char *name,
+                         const char *kind, loyalty_str_t rest, size_t more);
+
+/* WATCH of one key. */
+void loyalty_api_watch(loyalty_api_call_t *call, const char *kind,
+                       loyalty_str_t rest);
+
+/*
+ * session->commands is MULTI ...; adds the answer to be given again to this
+ * Idempotency-Key, then EXEC, and runs it.  The response must be written.
+ */
+loyalty_store_result_t loyalty_api_commit(loyalty_api_call_t *call);
+
+/* The site's program.  OK with NULL: the site does not exist, which the
+ * response says. */
+loyalty_store_result_t loyalty_api_program(loyalty_api_call_t *call,
+                                           const loyalty_program_t **program);
+
+/* Handlers, by resource. */
+loyalty_store_result_t loyalty_api_get_settings(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_put_settings(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_list_statuses(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_create_status(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_status(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_put_status(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_status(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_copy_status(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_list_members(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_create_member(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_member(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_patch_member(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_member(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_member_orders(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_member_ledger(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_post_order(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_post_orders(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_order(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_stats(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_list_dead(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_replay_dead(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_dead(loyalty_api_call_t *call);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * What the back end's glue shares: configuration, sessions, jobs.
+ */
+
+#ifndef _NGX_HTTP_LOYALTY_BACKEND_H_INCLUDED_
+#define _NGX_HTTP_LOYALTY_BACKEND_H_INCLUDED_
+
+
+#include "ngx_http_loyalty.h"
+#include "loyalty_api.h"
+
+
+typedef struct {
+    ngx_thread_pool_t      *api_pool;      /* NULL: no loyalty_backend */
+    ngx_thread_pool_t      *jobs_pool;
+    loyalty_store_conf_t    api;
+    loyalty_store_conf_t    jobs;          /* the same, stops at a reload */
+} ngx_http_loyalty_backend_main_conf_t;
+
+
+ngx_int_t ngx_http_loyalty_backend_handler(ngx_http_request_t *r);
+
+/* Sessions wait for threads in a list; in init_process and exit_process. */
+ngx_int_t ngx_http_loyalty_backend_sessions_init(void);
+void ngx_http_loyalty_backend_sessions_free(void);
+
+ngx_int_t ngx_loyalty_jobs_start(ngx_cycle_t *cycle,
+    ngx_http_loyalty_backend_main_conf_t *bmcf);
+void ngx_loyalty_jobs_stop(void);
+
+
+#endif /* _NGX_HTTP_LOYALTY_BACKEND_H_INCLUDED_ */

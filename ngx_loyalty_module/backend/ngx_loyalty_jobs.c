@@ -1,0 +1,202 @@
+/*
+ * Jobs: recurring work in the pool loyalty_jobs.
+ *
+ *   posted -> runs in a thread -> done -> (rests on a timer) -> posted ...
+ *
+ * A run lasts well under a second and stops when the worker does.  The timer
+ * is cancelable, so that a worker that drains does not wait for it; the pool
+ * has joined its threads by the time the jobs are freed.
+ */
+
+
+#include "ngx_http_loyalty_backend.h"
+#include "loyalty_apply.h"
+#include "loyalty_check.h"
+
+
+#define NGX_LOYALTY_JOB_RUN  500
+
+
+typedef struct ngx_loyalty_job_s  ngx_loyalty_job_t;
+
+
+/* Runs in a thread; returns how long to rest, in ms, -1: never again. */
+typedef ngx_int_t (*ngx_loyalty_job_pt)(ngx_loyalty_job_t *job);
+
+
+struct ngx_loyalty_job_s {
+    ngx_loyalty_job_pt       run;
+    void                    *data;
+    ngx_int_t                rest;
+    ngx_thread_pool_t       *pool;
+    ngx_thread_task_t       *task;
+    ngx_event_t              timer;
+    loyalty_store_conf_t    *conf;
+};
+
+
+static ngx_loyalty_job_t *ngx_loyalty_job(ngx_cycle_t *cycle,
+    ngx_http_loyalty_backend_main_conf_t *bmcf, ngx_loyalty_job_pt run,
+    void *data);
+static ngx_int_t ngx_loyalty_job_apply(ngx_loyalty_job_t *job);
+static ngx_int_t ngx_loyalty_job_check(ngx_loyalty_job_t *job);
+static void ngx_loyalty_job_thread(void *data, ngx_log_t *log);
+static void ngx_loyalty_job_done(ngx_event_t *ev);
+static void ngx_loyalty_job_timer(ngx_event_t *ev);
+static void ngx_loyalty_job_log(void *data, loyalty_log_level_t level,
+    const char *text);
+
+
+static loyalty_apply_t  *ngx_loyalty_jobs_apply;
+
+
+ngx_int_t
+ngx_loyalty_jobs_start(ngx_cycle_t *cycle,
+    ngx_http_loyalty_backend_main_conf_t *bmcf)
+{
+    ngx_loyalty_jobs_apply = loyalty_apply_create(&bmcf->jobs,
+                                                  ngx_loyalty_job_log, NULL);
+    if (ngx_loyalty_jobs_apply == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_apply,
+                        ngx_loyalty_jobs_apply)
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_worker == 0
+        && ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_check, NULL) == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_loyalty_jobs_stop(void)
+{
+    if (ngx_loyalty_jobs_apply) {
+        loyalty_apply_free(ngx_loyalty_jobs_apply);
+        ngx_loyalty_jobs_apply = NULL;
+    }
+}
+
+
+static ngx_loyalty_job_t *
+ngx_loyalty_job(ngx_cycle_t *cycle, ngx_http_loyalty_backend_main_conf_t *bmcf,
+    ngx_loyalty_job_pt run, void *data)
+{
+    ngx_loyalty_job_t  *job;
+
+    job = ngx_pcalloc(cycle->pool, sizeof(ngx_loyalty_job_t));
+    if (job == NULL) {
+        return NULL;
+    }
+
+    job->task = ngx_thread_task_alloc(cycle->pool, 0);
+    if (job->task == NULL) {
+        return NULL;
+    }
+
+    job->run = run;
+    job->data = data;
+    job->pool = bmcf->jobs_pool;
+    job->conf = &bmcf->jobs;
+
+    job->task->ctx = job;
+    job->task->handler = ngx_loyalty_job_thread;
+    job->task->event.data = job;
+    job->task->event.handler = ngx_loyalty_job_done;
+
+    job->timer.data = job;
+    job->timer.handler = ngx_loyalty_job_timer;
+    job->timer.log = cycle->log;
+    job->timer.cancelable = 1;
+
+    ngx_add_timer(&job->timer, 1);
+
+    return job;
+}
+
+
+static ngx_int_t
+ngx_loyalty_job_apply(ngx_loyalty_job_t *job)
+{
+    return loyalty_apply_run(job->data);
+}
+
+
+static ngx_int_t
+ngx_loyalty_job_check(ngx_loyalty_job_t *job)
+{
+    return loyalty_check_redis(job->conf, ngx_loyalty_job_log, NULL);
+}
+
+
+static void
+ngx_loyalty_job_thread(void *data, ngx_log_t *log)
+{
+    ngx_loyalty_job_t  *job = data;
+
+    struct timespec  begin, now;
+
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+
+    do {
+        job->rest = job->conf->stopping() ? -1 : job->run(job);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+
+    } while (job->rest == 0
+             && (now.tv_sec - begin.tv_sec) * 1000
+                + (now.tv_nsec - begin.tv_nsec) / 1000000
+                < NGX_LOYALTY_JOB_RUN);
+}
+
+
+static void
+ngx_loyalty_job_done(ngx_event_t *ev)
+{
+    ngx_loyalty_job_t  *job = ev->data;
+
+    if (job->rest < 0 || job->conf->stopping()) {
+        return;
+    }
+
+    if (job->rest == 0) {
+        ngx_loyalty_job_timer(&job->timer);
+        return;
+    }
+
+    ngx_add_timer(&job->timer, (ngx_msec_t) job->rest);
+}
+
+
+static void
+ngx_loyalty_job_timer(ngx_event_t *ev)
+{
+    ngx_loyalty_job_t  *job = ev->data;
+
+    if (job->conf->stopping()) {
+        return;
+    }
+
+    if (ngx_thread_task_post(job->pool, job->task) != NGX_OK) {
+        ngx_add_timer(&job->timer, 1000);
+    }
+}
+
+
+static void
+ngx_loyalty_job_log(void *data, loyalty_log_level_t level, const char *text)
+{
+    static ngx_uint_t  levels[] = {
+        NGX_LOG_ERR, NGX_LOG_WARN, NGX_LOG_NOTICE, NGX_LOG_INFO
+    };
+
+    ngx_log_error(levels[level], ngx_cycle->log, 0, "%s", text);
+}
