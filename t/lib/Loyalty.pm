@@ -1,0 +1,169 @@
+# What the suites of the edge share: a Redis of their own, programs and members
+# in it, tokens, and a configuration around the module.
+#
+#     use lib 't/lib';
+#     use Loyalty;                      # starts Redis on a socket
+#     Loyalty::program(demo => {...});
+#     Loyalty::member(demo => {id => 'anna', spent_total => 123456});
+#
+# Redis ends with the suite.
+
+package Loyalty;
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(hmac_sha256);
+use File::Temp qw(tempdir);
+use JSON::PP;
+use MIME::Base64 qw(encode_base64url);
+use POSIX qw(WNOHANG);
+
+our $dir = tempdir('loyalty.XXXXXX', TMPDIR => 1, CLEANUP => 1);
+our $socket = "$dir/redis.sock";
+
+my $json = JSON::PP->new->canonical->utf8;
+my $owner = $$;
+my $redis;
+
+# The tests' nginx may run as another user.
+chmod 0755, $dir;
+
+$ENV{LOYALTY_SOCKET} = $socket;
+$ENV{LOYALTY_DIR} = $dir;
+$ENV{LOYALTY_MODULE} //= 'build/ngx_http_loyalty_module.so';
+
+sub start_redis {
+    $redis = fork // die "fork: $!";
+    if ($redis == 0) {
+        open STDOUT, '>', "$dir/redis.log";
+        open STDERR, '>&', \*STDOUT;
+        exec 'redis-server', '--port', 0, '--unixsocket', $socket,
+            '--unixsocketperm', 777, '--save', '', '--dir', $dir;
+        exit 1;
+    }
+    for (1 .. 200) {
+        return if -S $socket && redis('ping') eq 'PONG';
+        select undef, undef, undef, 0.05;
+    }
+    die "redis-server does not come up: see $dir/redis.log";
+}
+
+# redis(COMMAND, ARGUMENT...): the answer as text.
+sub redis {
+    open my $out, '-|', 'redis-cli', '-s', $socket, @_ or die "redis-cli: $!";
+    local $/;
+    my $answer = <$out> // '';
+    close $out;
+    $answer =~ s/\n\z//;
+    return $answer;
+}
+
+# The same, the last argument from bytes.
+sub redis_bytes {
+    my ($bytes, @command) = @_;
+    my $file = "$dir/bytes";
+    open my $out, '>:raw', $file or die "$file: $!";
+    print $out $bytes;
+    close $out;
+    system("redis-cli -s '$socket' -x @{[map { quotemeta } @command]} "
+           . "<'$file' >/dev/null") == 0 or die "redis-cli @command failed";
+}
+
+# program(SITE, {settings => {...}, statuses => [...], ...})
+sub program {
+    my ($site, $program) = @_;
+    my %program = (version => 1, %$program);
+    $program{settings} = {
+        id => $site, name => 'Lantern & Loom', currency => 'GBP',
+        time_zone => 'Europe/London', locales => ['en', 'fr'],
+        active => JSON::PP::true, %{$program->{settings} // {}}
+    };
+    redis_bytes($json->encode(\%program), 'SET', "loyalty:p:{$site}");
+}
+
+# member(SITE, {...}): the fields of t/lib/member.c.
+sub member {
+    my ($site, $member) = @_;
+    open my $in, '-|', helper(), $json->encode($member) or die "member: $!";
+    binmode $in;
+    local $/;
+    my $bytes = <$in>;
+    close $in or die "member: cannot encode $member->{id}";
+    redis_bytes($bytes, 'SET', "loyalty:m:{$site}:$member->{id}");
+}
+
+# Built once for all suites, again when a source is newer.
+sub helper {
+    my $helper = 'build/lib/member';
+    my @sources = ('t/lib/member.c', glob 'ngx_loyalty_module/core/*.c');
+    my @inputs = (@sources, glob 'ngx_loyalty_module/core/*.h');
+    my $built = (stat $helper)[9] // 0;
+    return $helper unless grep { (stat)[9] > $built } @inputs;
+    mkdir 'build';
+    mkdir 'build/lib';
+    system('cc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-w',
+           '-Ingx_loyalty_module/core', @sources, '-o',
+           "$helper.$$", '-ljansson', '-lpcre2-8', '-lcrypto') == 0
+        or die "$helper cannot be built";
+    rename "$helper.$$", $helper or die "$helper: $!";
+    return $helper;
+}
+
+# file(NAME, TEXT): a file beside the socket; its path.
+sub file {
+    my ($name, $text) = @_;
+    open my $out, '>:raw', "$dir/$name" or die "$dir/$name: $!";
+    print $out $text;
+    close $out;
+    return "$dir/$name";
+}
+
+# jwt({alg => ..., header => {...}, key => ...}, {claims}): by openssl for
+# RS256 and ES256, by Digest::SHA for HS256; none without a key.
+sub jwt {
+    my ($with, $claims) = @_;
+    my $text = encode_base64url($json->encode(
+        {typ => 'JWT', alg => $with->{alg}, %{$with->{header} // {}}}))
+        . '.' . encode_base64url(
+            ref $claims ? $json->encode($claims) : $claims);
+    my $by = $with->{by} // $with->{alg};
+    return "$text." if $by eq 'none';
+    return "$text." . encode_base64url(hmac_sha256($text, $with->{key}))
+        if $by eq 'HS256';
+    my $file = file('signed', $text);
+    my $signature = `openssl dgst -sha256 -binary -sign '$with->{key}' '$file'`;
+    $signature = ecdsa_raw($signature) if $by eq 'ES256';
+    return "$text." . encode_base64url($signature);
+}
+
+# DER's two integers as 32 bytes each (RFC 7518 section 3.4).
+sub ecdsa_raw {
+    my ($der) = @_;
+    my ($r, $s) = unpack 'x2 x C/a x C/a', $der;
+    return join '', map { substr("\0" x 32 . $_, -32) } $r, $s;
+}
+
+# A preview token as core/loyalty_token.h describes it.
+sub token {
+    my ($type, $secret, $site, $expires_at) = @_;
+    my $head = pack 'C C q>', 1, $type, $expires_at;
+    return encode_base64url(
+        $head . hmac_sha256($head . pack('n/a*', $site), $secret));
+}
+
+sub now { return int(time * 1000) }
+
+start_redis();
+
+# Test::Nginx forks, and a child that dies is not the end of the suite.
+END {
+    if ($redis && $$ == $owner) {
+        my $status = $?;
+        kill TERM => $redis;
+        waitpid $redis, 0;
+        $? = $status;
+    }
+}
+
+1;
