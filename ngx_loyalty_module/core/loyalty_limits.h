@@ -22,6 +22,12 @@
 /* Browsers send under 200 bytes; what comes after is not read. */
 #define LOYALTY_ACCEPT_LANGUAGE_MAX 1024
 
+/* A page of 64 statuses with long descriptions has 100 KB. */
+#define LOYALTY_PAGE_SIZE_MAX (512 * 1024)
+
+/* Visits waiting in a site's stream, about 80 bytes each; older ones go. */
+#define LOYALTY_VISITS_MAX 100000
+
 /* A slug; it is part of every Redis key. */
 #define LOYALTY_SITE_ID_MAX 64
 

@@ -27,8 +27,12 @@ typedef struct {
     ngx_loyalty_redis_conf_t           redis;    /* addrs.nelts 0: not set */
     ngx_loyalty_zone_conf_t            zone;     /* shm_zone NULL: not set */
     ngx_thread_pool_t                 *compiler; /* NULL: zone or redis not set */
-    ngx_uint_t                         headers;  /* some location sends them */
 } ngx_http_loyalty_main_conf_t;
+
+
+typedef struct {
+    ngx_uint_t                         used;     /* in some location of it */
+} ngx_http_loyalty_srv_conf_t;
 
 
 typedef struct {
@@ -81,8 +85,11 @@ typedef struct {
     void                              *resolving; /* the resolver's */
     ngx_http_event_handler_pt          read_event_handler;
 
-    unsigned                           resolved:1; /* set by the request */
+    uint64_t                           started;  /* waiting, in usec */
+
+    unsigned                           resolved:1;
     unsigned                           waiting:1;
+    unsigned                           headers:1; /* X-Loyalty-* are added */
 } ngx_http_loyalty_ctx_t;
 
 
@@ -115,6 +122,38 @@ void ngx_http_loyalty_resolve_cancel(ngx_http_loyalty_ctx_t *ctx);
 
 void ngx_http_loyalty_program_release(ngx_http_loyalty_program_t *program);
 
+/* This instant, as of the event loop's last turn. */
+loyalty_instant_t ngx_http_loyalty_instant(void);
+
+/* Whether there is a program and it is active. */
+ngx_uint_t ngx_http_loyalty_active(ngx_http_loyalty_ctx_t *ctx);
+
+/* A status of ctx->program by its index, NULL for -1. */
+const loyalty_tier_t *ngx_http_loyalty_tier(ngx_http_loyalty_ctx_t *ctx,
+    ngx_int_t tier);
+
+/* The shopper's locale among the site's, by Accept-Language. */
+loyalty_str_t ngx_http_loyalty_locale(ngx_http_request_t *r,
+    loyalty_program_t *program);
+
+/* Values as text of the request's pool.  NGX_ERROR: out of memory. */
+ngx_int_t ngx_http_loyalty_segments(ngx_http_request_t *r, ngx_uint_t segments,
+    ngx_str_t *value);
+ngx_int_t ngx_http_loyalty_offers(ngx_http_request_t *r,
+    const loyalty_view_t *view, ngx_str_t *value);
+ngx_int_t ngx_http_loyalty_number(ngx_http_request_t *r, int64_t number,
+    ngx_str_t *value);
+
+/*
+ * Takes the request headers for which `drop` is not 0 out of the list, and
+ * empties their values; returns how many.  The list is written anew, so
+ * headers_in's pointers may stay on the old elements: look headers up in the
+ * list by name.
+ */
+typedef ngx_uint_t (*ngx_http_loyalty_header_pt)(ngx_table_elt_t *h);
+ngx_uint_t ngx_http_loyalty_headers_drop(ngx_http_request_t *r,
+    ngx_http_loyalty_header_pt drop);
+
 /* The worker's Redis client, NULL before init_process or without a directive */
 ngx_loyalty_redis_t *ngx_http_loyalty_redis(void);
 
@@ -137,10 +176,33 @@ ngx_int_t ngx_loyalty_conf_secret(ngx_conf_t *cf, const char *what,
     ngx_str_t *name, ngx_str_t *secret);
 
 
-/* Directives whose work is in a file of their own. */
+/* Between the files of this module. */
 
+char *ngx_http_loyalty_jwt_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_loyalty_jwt_member(ngx_http_request_t *r,
+    ngx_http_loyalty_jwt_conf_t *jcf, ngx_str_t *member);
+
+char *ngx_http_loyalty_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_uint_t ngx_http_loyalty_headers_on(ngx_http_loyalty_headers_conf_t *hcf);
+ngx_int_t ngx_http_loyalty_headers_handler(ngx_http_request_t *r);
+void ngx_http_loyalty_headers_add(ngx_http_request_t *r,
+    ngx_http_loyalty_loc_conf_t *llcf, ngx_http_loyalty_ctx_t *ctx);
+
+char *ngx_http_loyalty_page_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_loyalty_api_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_loyalty_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+ngx_int_t ngx_http_loyalty_add_variables(ngx_conf_t *cf);
+ngx_int_t ngx_http_loyalty_handler(ngx_http_request_t *r);
+
+ngx_int_t ngx_http_loyalty_visit_add_zone(ngx_conf_t *cf, void *tag);
+void ngx_http_loyalty_visit(ngx_http_request_t *r,
+    ngx_http_loyalty_ctx_t *ctx);
 
 
 #endif /* _NGX_HTTP_LOYALTY_H_INCLUDED_ */

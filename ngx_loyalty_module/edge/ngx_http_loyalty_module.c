@@ -3,7 +3,8 @@
  */
 
 
-#include "ngx_http_loyalty.h"
+#include "ngx_http_loyalty_page.h"
+#include "ngx_loyalty_format.h"
 
 
 static ngx_int_t ngx_http_loyalty_init(ngx_conf_t *cf);
@@ -11,9 +12,12 @@ static ngx_int_t ngx_http_loyalty_init_process(ngx_cycle_t *cycle);
 static void ngx_http_loyalty_exit_process(ngx_cycle_t *cycle);
 static void *ngx_http_loyalty_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_loyalty_create_srv_conf(ngx_conf_t *cf);
 static void *ngx_http_loyalty_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static char *ngx_http_loyalty_check(ngx_conf_t *cf,
+    ngx_http_loyalty_loc_conf_t *llcf);
 
 
 static ngx_loyalty_redis_t  *ngx_http_loyalty_redis_client;
@@ -56,6 +60,34 @@ static ngx_command_t  ngx_http_loyalty_commands[] = {
       offsetof(ngx_http_loyalty_loc_conf_t, member),
       NULL },
 
+    { ngx_string("loyalty_jwt"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_loyalty_jwt_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("loyalty_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_loyalty_headers_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("loyalty_page"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_loyalty_page_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("loyalty_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_loyalty_api_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("loyalty_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_loyalty_metrics_directive,
@@ -68,13 +100,13 @@ static ngx_command_t  ngx_http_loyalty_commands[] = {
 
 
 static ngx_http_module_t  ngx_http_loyalty_module_ctx = {
-    NULL,                                  /* preconfiguration */
+    ngx_http_loyalty_add_variables,        /* preconfiguration */
     ngx_http_loyalty_init,                 /* postconfiguration */
 
     ngx_http_loyalty_create_main_conf,     /* create main configuration */
     ngx_http_loyalty_init_main_conf,       /* init main configuration */
 
-    NULL,                                  /* create server configuration */
+    ngx_http_loyalty_create_srv_conf,      /* create server configuration */
     NULL,                                  /* merge server configuration */
 
     ngx_http_loyalty_create_loc_conf,      /* create location configuration */
@@ -108,6 +140,8 @@ ngx_http_loyalty_redis(void)
 static ngx_int_t
 ngx_http_loyalty_init(ngx_conf_t *cf)
 {
+    ngx_http_handler_pt           *h;
+    ngx_http_core_main_conf_t     *cmcf;
     ngx_http_loyalty_main_conf_t  *lmcf;
 
     lmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_loyalty_module);
@@ -116,7 +150,34 @@ ngx_http_loyalty_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    return ngx_http_loyalty_resolve_init(cf);
+    if (ngx_http_loyalty_resolve_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (lmcf->redis.addrs.nelts != 0
+        && ngx_http_loyalty_visit_add_zone(cf, &ngx_http_loyalty_module)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_loyalty_headers_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_loyalty_handler;
+
+    return NGX_OK;
 }
 
 
@@ -158,6 +219,7 @@ ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
         ngx_http_loyalty_redis_client = NULL;
     }
 
+    ngx_loyalty_format_exit_process();
     ngx_loyalty_metrics_exit_process();
 }
 
@@ -177,6 +239,13 @@ ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_loyalty_create_srv_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_srv_conf_t));
 }
 
 
@@ -208,9 +277,63 @@ ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->site = prev->site;
     }
 
+    if (conf->member && conf->jwt) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"loyalty_member\" and \"loyalty_jwt\" in one "
+                           "place: a shopper is known by one of them");
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->member == NULL && conf->jwt == NULL) {
         conf->member = prev->member;
         conf->jwt = prev->jwt;
+    }
+
+    if (conf->headers == NULL) {
+        conf->headers = prev->headers;
+    }
+
+    return ngx_http_loyalty_check(cf, conf);
+}
+
+
+/* what a location needs from elsewhere; every directive has been read */
+
+static char *
+ngx_http_loyalty_check(ngx_conf_t *cf, ngx_http_loyalty_loc_conf_t *llcf)
+{
+    char                          *missing;
+    ngx_http_loyalty_srv_conf_t   *lscf;
+    ngx_http_loyalty_main_conf_t  *lmcf;
+
+    lmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_loyalty_module);
+    lscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_loyalty_module);
+
+    if (llcf->page && !llcf->enable) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" needs \"loyalty on\" in its location",
+                           &llcf->page->directive);
+        return NGX_CONF_ERROR;
+    }
+
+    if (!llcf->enable) {
+        lscf->used |= ngx_http_loyalty_headers_on(llcf->headers);
+        return NGX_CONF_OK;
+    }
+
+    lscf->used = 1;
+
+    missing = lmcf->redis.addrs.nelts == 0
+              ? "\"loyalty_redis ADDRESS;\" in the http block"
+              : lmcf->zone.shm_zone == NULL
+              ? "\"loyalty_zone NAME SIZE;\" in the http block"
+              : llcf->site == NULL
+              ? "\"loyalty_site ID;\" where it stands or above" : NULL;
+
+    if (missing) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"loyalty on\" needs %s", missing);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;

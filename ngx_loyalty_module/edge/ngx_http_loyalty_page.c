@@ -1,0 +1,391 @@
+/*
+ * `loyalty_page tier`: the member's status and the ladder, as the site's
+ * design has it.
+ *
+ *     GET  /loyalty/                  the page
+ *     GET  /loyalty/?style=7          its stylesheet, cached for long
+ *     GET  /loyalty/?preview=TOKEN    the page while the programme is off
+ *
+ * The page brings no script and no style of its own inside, so that it works
+ * under a strict Content-Security-Policy.  A design's own template that fails
+ * gives way to the built-in one.
+ */
+
+
+#include "ngx_http_loyalty_page.h"
+#include "loyalty_template.h"
+#include "loyalty_token.h"
+#include "ngx_loyalty_compat.h"
+#include "ngx_loyalty_embed.h"
+
+
+#define NGX_HTTP_LOYALTY_STYLE_AGE   "public, max-age=31536000, immutable"
+#define NGX_HTTP_LOYALTY_GUEST_AGE   "private, no-cache"
+#define NGX_HTTP_LOYALTY_MEMBER_AGE  "private, no-store"
+
+
+static ngx_int_t ngx_http_loyalty_page_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_loyalty_page_preview(ngx_http_request_t *r,
+    ngx_http_loyalty_page_conf_t *pcf, ngx_str_t *site);
+static ngx_int_t ngx_http_loyalty_page_render(ngx_http_request_t *r,
+    loyalty_program_t *program, json_t *model, ngx_str_t *text);
+static ngx_int_t ngx_http_loyalty_page_template(ngx_http_request_t *r,
+    loyalty_str_t source, json_t *model, ngx_str_t *text);
+static ngx_int_t ngx_http_loyalty_page_header(ngx_http_request_t *r,
+    const char *name, ngx_str_t *value);
+
+
+ngx_loyalty_embed(ngx_loyalty_tier_template, "tier.mustache");
+
+
+char *
+ngx_http_loyalty_page_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_loyalty_loc_conf_t *llcf = conf;
+
+    ngx_str_t                     *value, name;
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_loyalty_page_conf_t  *pcf;
+
+    if (llcf->page) {
+        return "is duplicate";
+    }
+
+    pcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_page_conf_t));
+    if (pcf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    llcf->page = pcf;
+    value = cf->args->elts;
+
+    ngx_str_set(&pcf->directive, "loyalty_page");
+
+    if (ngx_strcmp(value[1].data, "tier") != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown page \"%V\", \"loyalty_page\" knows "
+                           "\"tier\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strncmp(value[2].data, "secret=", 7) != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\", \"loyalty_page "
+                               "tier\" takes secret=FILE", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+
+        name.data = value[2].data + 7;
+        name.len = value[2].len - 7;
+
+        if (ngx_loyalty_conf_secret(cf, "the secret of \"loyalty_page\"",
+                                    &name, &pcf->secret)
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_loyalty_page_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_page_handler(ngx_http_request_t *r)
+{
+    json_t                       *model;
+    ngx_int_t                     rc;
+    ngx_str_t                     value;
+    ngx_uint_t                    preview;
+    loyalty_program_t            *program;
+    ngx_http_loyalty_ctx_t       *ctx;
+    ngx_http_loyalty_answer_t     answer;
+    ngx_http_loyalty_loc_conf_t  *llcf;
+
+    rc = ngx_http_loyalty_page_method(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_module);
+    ctx = ngx_http_loyalty_ctx(r);
+
+    rc = ngx_http_loyalty_page_open(r, llcf->page, ctx, &preview);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_memzero(&answer, sizeof(ngx_http_loyalty_answer_t));
+
+    program = ctx->program->program;
+    answer.preview = preview;
+
+    if (ngx_http_arg(r, (u_char *) "style", 5, &value) == NGX_OK) {
+
+        ngx_str_set(&answer.type, "text/css; charset=utf-8");
+        ngx_str_set(&answer.cache_control, NGX_HTTP_LOYALTY_STYLE_AGE);
+
+        if (preview || ngx_atoof(value.data, value.len) != program->version) {
+            ngx_str_set(&answer.cache_control, NGX_HTTP_LOYALTY_GUEST_AGE);
+        }
+
+        if (ngx_http_loyalty_page_style(r, program, &answer.text) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_loyalty_page_send(r, &answer);
+    }
+
+    ngx_str_set(&answer.type, "text/html; charset=utf-8");
+
+    if (preview || ctx->member.len) {
+        ngx_str_set(&answer.cache_control, NGX_HTTP_LOYALTY_MEMBER_AGE);
+
+    } else {
+        ngx_str_set(&answer.cache_control, NGX_HTTP_LOYALTY_GUEST_AGE);
+    }
+
+    model = ngx_http_loyalty_page_model(r, ctx, preview);
+    if (model == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_loyalty_page_render(r, program, model, &answer.text);
+
+    json_decref(model);
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_loyalty_page_send(r, &answer);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_page_method(ngx_http_request_t *r)
+{
+    ngx_str_t  methods;
+
+    if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
+        return ngx_http_discard_request_body(r);
+    }
+
+    ngx_str_set(&methods, "GET, HEAD");
+
+    (void) ngx_http_loyalty_page_header(r, "Allow", &methods);
+
+    return NGX_HTTP_NOT_ALLOWED;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_page_open(ngx_http_request_t *r,
+    ngx_http_loyalty_page_conf_t *pcf, ngx_http_loyalty_ctx_t *ctx,
+    ngx_uint_t *preview)
+{
+    *preview = 0;
+
+    if (ctx == NULL || !ctx->resolved || ctx->site.len == 0) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    if (ctx->program == NULL) {
+        return ngx_http_loyalty_redis()
+               && ngx_loyalty_redis_up(ngx_http_loyalty_redis())
+               ? NGX_HTTP_NOT_FOUND : NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    if (pcf->secret.len
+        && ngx_http_loyalty_page_preview(r, pcf, &ctx->site) == NGX_OK)
+    {
+        *preview = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_loyalty_active(ctx) ? NGX_OK : NGX_HTTP_NOT_FOUND;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_page_preview(ngx_http_request_t *r,
+    ngx_http_loyalty_page_conf_t *pcf, ngx_str_t *site)
+{
+    char            payload[LOYALTY_TOKEN_SIZE];
+    ngx_str_t       value;
+    loyalty_str_t   secret, of, token, said;
+
+    if (ngx_http_arg(r, (u_char *) "preview", 7, &value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    secret.data = (char *) pcf->secret.data;
+    secret.len = pcf->secret.len;
+    of.data = (char *) site->data;
+    of.len = site->len;
+    token.data = (char *) value.data;
+    token.len = value.len;
+
+    return loyalty_token_verify(LOYALTY_TOKEN_PREVIEW, secret, of,
+                                ngx_http_loyalty_instant(), token, payload, &said)
+           == LOYALTY_OK ? NGX_OK : NGX_DECLINED;
+}
+
+
+const loyalty_design_t *
+ngx_http_loyalty_page_design(loyalty_program_t *program)
+{
+    return program->settings.design.len
+           ? loyalty_program_design(program, program->settings.design) : NULL;
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_page_render(ngx_http_request_t *r, loyalty_program_t *program,
+    json_t *model, ngx_str_t *text)
+{
+    ngx_int_t                rc;
+    loyalty_str_t            source;
+    const loyalty_design_t  *design;
+
+    design = ngx_http_loyalty_page_design(program);
+
+    if (design && design->template.len) {
+
+        rc = ngx_http_loyalty_page_template(r, design->template, model, text);
+        if (rc == NGX_OK) {
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "loyalty: the template of design \"%*s\" cannot be "
+                      "rendered, the built-in one stands in",
+                      design->id.len, design->id.data);
+    }
+
+    source.data = ngx_loyalty_tier_template;
+    source.len = ngx_loyalty_embed_len(ngx_loyalty_tier_template);
+
+    return ngx_http_loyalty_page_template(r, source, model, text);
+}
+
+
+/* compiling takes some microseconds, and a tier page is a rare page */
+
+static ngx_int_t
+ngx_http_loyalty_page_template(ngx_http_request_t *r, loyalty_str_t source,
+    json_t *model, ngx_str_t *text)
+{
+    ngx_int_t             rc;
+    loyalty_str_t         out;
+    loyalty_arena_t       arena;
+    loyalty_problems_t    problems;
+    loyalty_template_t   *template;
+
+    rc = NGX_DECLINED;
+    template = NULL;
+
+    loyalty_arena_init(&arena, 2 * LOYALTY_PAGE_SIZE_MAX);
+    loyalty_problems_init(&problems, &arena);
+
+    if (loyalty_template_compile(source, &problems, &template) == LOYALTY_OK
+        && loyalty_template_render(template, model, NULL, NULL,
+                                   LOYALTY_PAGE_SIZE_MAX, &arena, &out)
+           == LOYALTY_OK)
+    {
+        text->data = ngx_pnalloc(r->pool, out.len);
+
+        if (text->data) {
+            ngx_memcpy(text->data, out.data, out.len);
+            text->len = out.len;
+            rc = NGX_OK;
+        }
+    }
+
+    loyalty_template_free(template);
+    loyalty_arena_free(&arena);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_page_send(ngx_http_request_t *r,
+    ngx_http_loyalty_answer_t *answer)
+{
+    ngx_buf_t    *b;
+    ngx_int_t     rc;
+    ngx_str_t     value;
+    ngx_chain_t   out;
+
+    ngx_str_set(&value, "Accept-Language, Cookie, Authorization");
+
+    if (ngx_http_loyalty_page_header(r, "Vary", &value) != NGX_OK
+        || ngx_http_loyalty_page_header(r, "Cache-Control",
+                                        &answer->cache_control)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* the token of a preview stands in the URL: nobody else is to see it */
+
+    if (answer->preview) {
+        ngx_str_set(&value, "no-referrer");
+        (void) ngx_http_loyalty_page_header(r, "Referrer-Policy", &value);
+    }
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = answer->text.len;
+    r->headers_out.content_type = answer->type;
+    r->headers_out.content_type_len = answer->type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->pos = answer->text.data;
+    b->last = answer->text.data + answer->text.len;
+    b->memory = answer->text.len ? 1 : 0;
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+static ngx_int_t
+ngx_http_loyalty_page_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    ngx_loyalty_set_next(h, NULL);
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+
+    return NGX_OK;
+}

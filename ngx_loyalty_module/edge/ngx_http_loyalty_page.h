@@ -1,0 +1,60 @@
+/*
+ * What the pages share: the tier page, its stylesheet, status.json.
+ */
+
+#ifndef _NGX_HTTP_LOYALTY_PAGE_H_INCLUDED_
+#define _NGX_HTTP_LOYALTY_PAGE_H_INCLUDED_
+
+
+#include "ngx_http_loyalty.h"
+
+#include <jansson.h>
+
+
+struct ngx_http_loyalty_page_conf_s {
+    ngx_str_t   directive;           /* for messages */
+    ngx_str_t   secret;              /* of preview links; empty: none */
+};
+
+
+/* A page's answer before it is sent. */
+
+typedef struct {
+    ngx_str_t   type;
+    ngx_str_t   text;                /* the request's pool holds it */
+    ngx_str_t   cache_control;
+    ngx_uint_t  preview;
+} ngx_http_loyalty_answer_t;
+
+
+/*
+ * Whether this page may be seen: NGX_OK, or the status to answer with.
+ * *preview is set where only a signed link opens it.
+ */
+ngx_int_t ngx_http_loyalty_page_open(ngx_http_request_t *r,
+    ngx_http_loyalty_page_conf_t *pcf, ngx_http_loyalty_ctx_t *ctx,
+    ngx_uint_t *preview);
+
+ngx_int_t ngx_http_loyalty_page_send(ngx_http_request_t *r,
+    ngx_http_loyalty_answer_t *answer);
+
+/* NGX_OK: GET or HEAD, the body is being dropped; else what to answer. */
+ngx_int_t ngx_http_loyalty_page_method(ngx_http_request_t *r);
+
+/* What the template sees; a new reference, NULL: out of memory. */
+json_t *ngx_http_loyalty_page_model(ngx_http_request_t *r,
+    ngx_http_loyalty_ctx_t *ctx, ngx_uint_t preview);
+
+/* The member as the API shows one, null for a guest; a new reference. */
+json_t *ngx_http_loyalty_status_member(ngx_http_request_t *r,
+    ngx_http_loyalty_ctx_t *ctx);
+
+/* The text of the stylesheet for the site's design. */
+ngx_int_t ngx_http_loyalty_page_style(ngx_http_request_t *r,
+    loyalty_program_t *program, ngx_str_t *text);
+
+const loyalty_design_t *ngx_http_loyalty_page_design(
+    loyalty_program_t *program);
+
+
+#endif /* _NGX_HTTP_LOYALTY_PAGE_H_INCLUDED_ */

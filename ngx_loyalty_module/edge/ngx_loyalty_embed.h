@@ -1,0 +1,31 @@
+/*
+ * A file of conf/templates inside the module, so that a load_module line is
+ * all it takes.  The files stay files: `config` names the folder, the
+ * assembler takes them in.
+ */
+
+#ifndef _NGX_LOYALTY_EMBED_H_INCLUDED_
+#define _NGX_LOYALTY_EMBED_H_INCLUDED_
+
+
+#define ngx_loyalty_embed(symbol, file)                                       \
+                                                                              \
+    extern const char  symbol[];                                              \
+    extern const char  symbol##_end[];                                        \
+                                                                              \
+    __asm__ (".pushsection .rodata\n"                                         \
+             ".hidden " #symbol "\n"                                          \
+             ".hidden " #symbol "_end\n"                                      \
+             ".globl " #symbol "\n"                                           \
+             ".globl " #symbol "_end\n"                                       \
+             #symbol ":\n"                                                    \
+             ".incbin \"" LOYALTY_TEMPLATES "/" file "\"\n"                   \
+             #symbol "_end:\n"                                                \
+             ".byte 0\n"                                                      \
+             ".popsection\n")
+
+
+#define ngx_loyalty_embed_len(symbol)  ((size_t) (symbol##_end - symbol))
+
+
+#endif /* _NGX_LOYALTY_EMBED_H_INCLUDED_ */
