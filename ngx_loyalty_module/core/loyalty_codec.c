@@ -45,7 +45,7 @@ checksum(const unsigned char *data, size_t len,
 
 void
 loyalty_encoder_init(loyalty_encoder_t *encoder, loyalty_arena_t *arena,
-                    size_t expected)
+                     size_t expected)
 {
     *encoder = (loyalty_encoder_t){.arena = arena};
     loyalty_encoder_room(encoder, expected);
@@ -93,13 +93,13 @@ loyalty_put_instant(loyalty_encoder_t *encoder, loyalty_instant_t instant)
 
     step = instant - encoder->base;
     encoder->base = instant;
-    loyalty_put_uint(
-        encoder, 2 + (((uint64_t)step << 1) ^ (uint64_t)(step >> 63)));
+    loyalty_put_uint(encoder,
+                     2 + (((uint64_t)step << 1) ^ (uint64_t)(step >> 63)));
 }
 
 loyalty_status_t
 loyalty_encoder_finish(loyalty_encoder_t *encoder, size_t max,
-                      loyalty_str_t *bytes)
+                       loyalty_str_t *bytes)
 {
     loyalty_encoder_room(encoder, LOYALTY_CHECKSUM_SIZE);
     if (encoder->status != LOYALTY_OK) {
@@ -118,7 +118,7 @@ loyalty_encoder_finish(loyalty_encoder_t *encoder, size_t max,
 
 loyalty_status_t
 loyalty_decoder_init(loyalty_decoder_t *decoder, loyalty_str_t bytes,
-                    unsigned char format)
+                     unsigned char format)
 {
     const unsigned char *data = (const unsigned char *)bytes.data;
     unsigned char sum[LOYALTY_CHECKSUM_SIZE];
@@ -135,8 +135,7 @@ loyalty_decoder_init(loyalty_decoder_t *decoder, loyalty_str_t bytes,
     }
 
     if (data[0] != format) {
-        return data[0] > format ? LOYALTY_ERROR_VERSION
-                                : LOYALTY_ERROR_CORRUPT;
+        return data[0] > format ? LOYALTY_ERROR_VERSION : LOYALTY_ERROR_CORRUPT;
     }
 
     *decoder = (loyalty_decoder_t){.p = data + 1, .end = data + len};

@@ -39,19 +39,19 @@ typedef struct {
 } loyalty_decoder_t;
 
 void loyalty_encoder_init(loyalty_encoder_t *encoder, loyalty_arena_t *arena,
-                         size_t expected);
+                          size_t expected);
 bool loyalty_encoder_room(loyalty_encoder_t *encoder, size_t more);
 void loyalty_put_instant(loyalty_encoder_t *encoder, loyalty_instant_t instant);
 
 /* Adds the checksum; LOYALTY_ERROR_LIMIT past `max` bytes. */
 loyalty_status_t loyalty_encoder_finish(loyalty_encoder_t *encoder, size_t max,
-                                       loyalty_str_t *bytes);
+                                        loyalty_str_t *bytes);
 
 /* LOYALTY_ERROR_CORRUPT: the checksum is not that of the bytes;
  * LOYALTY_ERROR_VERSION: a later format than `format`. */
 loyalty_status_t loyalty_decoder_init(loyalty_decoder_t *decoder,
-                                     loyalty_str_t bytes,
-                                     unsigned char format);
+                                      loyalty_str_t bytes,
+                                      unsigned char format);
 loyalty_instant_t loyalty_get_instant(loyalty_decoder_t *decoder);
 uint64_t loyalty_get_uint_long(loyalty_decoder_t *decoder);
 

@@ -17,9 +17,9 @@
 #define NO_LOT SIZE_MAX
 
 static const char *const kind_names[] = {
-    [LOYALTY_ENTRY_EARN] = "earn",       [LOYALTY_ENTRY_GRANT] = "grant",
-    [LOYALTY_ENTRY_DEBIT] = "debit",     [LOYALTY_ENTRY_REVOKE] = "revoke",
-    [LOYALTY_ENTRY_EXPIRE] = "expire",   [LOYALTY_ENTRY_RESTORE] = "restore",
+    [LOYALTY_ENTRY_EARN] = "earn",     [LOYALTY_ENTRY_GRANT] = "grant",
+    [LOYALTY_ENTRY_DEBIT] = "debit",   [LOYALTY_ENTRY_REVOKE] = "revoke",
+    [LOYALTY_ENTRY_EXPIRE] = "expire", [LOYALTY_ENTRY_RESTORE] = "restore",
     [LOYALTY_ENTRY_ADJUST] = "adjust",
 };
 
@@ -91,8 +91,7 @@ settle(loyalty_ledger_t *ledger, loyalty_instant_t at)
     size_t i = NO_LOT;
     int64_t part;
 
-    while (ledger->debt > 0
-           && (i = next_absorbing(ledger, at, i)) != NO_LOT) {
+    while (ledger->debt > 0 && (i = next_absorbing(ledger, at, i)) != NO_LOT) {
         part = min64(ledger->debt, ledger->lots[i].remaining);
         ledger->debt -= part;
         ledger->lots[i].remaining -= part;
@@ -202,8 +201,7 @@ reserve_lots(loyalty_ledger_t *ledger, size_t more, loyalty_arena_t *arena)
 }
 
 static loyalty_status_t
-reserve_entries(loyalty_entries_t *entries, size_t more,
-                loyalty_arena_t *arena)
+reserve_entries(loyalty_entries_t *entries, size_t more, loyalty_arena_t *arena)
 {
     size_t capacity = entries->n * 2 + more;
     loyalty_entry_t *list;
@@ -229,8 +227,8 @@ reserve_entries(loyalty_entries_t *entries, size_t more,
 /* Room for it has been reserved. */
 static void
 write_entry(loyalty_ledger_t *ledger, loyalty_entries_t *entries,
-            loyalty_entry_kind_t kind, int64_t amount,
-            const loyalty_lot_t *lot, const loyalty_cause_t *cause)
+            loyalty_entry_kind_t kind, int64_t amount, const loyalty_lot_t *lot,
+            const loyalty_cause_t *cause)
 {
     loyalty_entry_t *entry;
 
@@ -740,9 +738,9 @@ loyalty_ledger_check(const loyalty_ledger_t *ledger)
     const loyalty_lot_t *lot;
     size_t i;
 
-    if (ledger->debt < 0 || ledger->debt > ledger->revoked
-        || ledger->spent < 0 || ledger->expired < 0
-        || ledger->revoked < 0 || ledger->credited < 0 || ledger->life < 0) {
+    if (ledger->debt < 0 || ledger->debt > ledger->revoked || ledger->spent < 0
+        || ledger->expired < 0 || ledger->revoked < 0 || ledger->credited < 0
+        || ledger->life < 0) {
         return LOYALTY_ERROR_CORRUPT;
     }
 

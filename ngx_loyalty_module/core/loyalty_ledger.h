@@ -123,8 +123,8 @@ loyalty_instant_t loyalty_ledger_change_at(const loyalty_ledger_t *ledger,
                                            loyalty_instant_t at);
 
 /* A copy whose lots may be changed, with room for `more`. */
-loyalty_status_t loyalty_ledger_copy(const loyalty_ledger_t *from,
-                                     size_t more, loyalty_arena_t *arena,
+loyalty_status_t loyalty_ledger_copy(const loyalty_ledger_t *from, size_t more,
+                                     loyalty_arena_t *arena,
                                      loyalty_ledger_t *to);
 
 /*
@@ -132,12 +132,10 @@ loyalty_status_t loyalty_ledger_copy(const loyalty_ledger_t *from,
  * and earned.  An earned lot counts for life at once, unless it is pending on
  * an event (starts_at LOYALTY_NEVER).
  */
-loyalty_status_t loyalty_ledger_credit(loyalty_ledger_t *ledger,
-                                       loyalty_entry_kind_t kind,
-                                       const loyalty_lot_t *lot,
-                                       const loyalty_cause_t *cause,
-                                       loyalty_arena_t *arena,
-                                       loyalty_entries_t *entries);
+loyalty_status_t
+loyalty_ledger_credit(loyalty_ledger_t *ledger, loyalty_entry_kind_t kind,
+                      const loyalty_lot_t *lot, const loyalty_cause_t *cause,
+                      loyalty_arena_t *arena, loyalty_entries_t *entries);
 
 /*
  * The event has come that the pending lot `id` waited for: it takes the
@@ -176,14 +174,12 @@ loyalty_status_t loyalty_ledger_restore(loyalty_ledger_t *ledger,
  * the lot has started.  Life falls in full, except for what only_pending
  * leaves the member.
  */
-loyalty_status_t loyalty_ledger_revoke(loyalty_ledger_t *ledger,
-                                       loyalty_str_t id,
-                                       loyalty_instant_t expires_at,
-                                       int64_t amount,
-                                       loyalty_return_policy_t policy,
-                                       const loyalty_cause_t *cause,
-                                       loyalty_arena_t *arena,
-                                       loyalty_entries_t *entries);
+loyalty_status_t
+loyalty_ledger_revoke(loyalty_ledger_t *ledger, loyalty_str_t id,
+                      loyalty_instant_t expires_at, int64_t amount,
+                      loyalty_return_policy_t policy,
+                      const loyalty_cause_t *cause, loyalty_arena_t *arena,
+                      loyalty_entries_t *entries);
 
 /* Writes the expiry of every lot expired at cause->at, once. */
 loyalty_status_t loyalty_ledger_expire(loyalty_ledger_t *ledger,

@@ -76,8 +76,8 @@ loyalty_member_copy(const loyalty_member_t *from, loyalty_arena_t *arena,
         return rc;
     }
 
-    contributions = loyalty_alloc(
-        arena, (from->ncontributions + 1) * sizeof(*contributions));
+    contributions = loyalty_alloc(arena, (from->ncontributions + 1)
+                                             * sizeof(*contributions));
     if (contributions == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
@@ -159,8 +159,7 @@ loyalty_member_contribute(loyalty_member_t *member,
 
 /* What a contribution counts for under the program's criterion. */
 static int64_t
-worth(const loyalty_contribution_t *contribution,
-      loyalty_criterion_t criterion)
+worth(const loyalty_contribution_t *contribution, loyalty_criterion_t criterion)
 {
     switch (criterion) {
     case LOYALTY_CRITERION_SPEND:
@@ -263,7 +262,8 @@ fell_below_at(const loyalty_member_t *member, const loyalty_program_t *program,
 
     for (i = member->ncontributions; i-- > 0;) {
         if (loyalty_add(value, worth(&member->contributions[i], criterion),
-                        &value) != LOYALTY_OK
+                        &value)
+                != LOYALTY_OK
             || value >= threshold) {
             return member->contributions[i].placed_at + window_length(program)
                    + 1;
@@ -312,8 +312,8 @@ tier_input(const loyalty_member_t *member, const loyalty_program_t *program,
 
     if (program->settings.criterion == LOYALTY_CRITERION_SEGMENT) {
         loyalty_member_activity(member, &activity);
-        input->segments = loyalty_segments(&program->settings.segments,
-                                           &activity, at);
+        input->segments =
+            loyalty_segments(&program->settings.segments, &activity, at);
         return;
     }
 
@@ -375,8 +375,7 @@ loyalty_member_retier(loyalty_member_t *member,
     loyalty_tier_resolve(program, &input, at, &result);
 
     /* Kept by grace, or by never dropping, it goes on being below. */
-    member->below_since = input.previous >= 0
-                                  && result.earned == input.previous
+    member->below_since = input.previous >= 0 && result.earned == input.previous
                               ? input.below_since
                               : LOYALTY_UNKNOWN;
     member->own_tier = tier_id(program, result.earned);
@@ -385,8 +384,7 @@ loyalty_member_retier(loyalty_member_t *member,
 
 loyalty_instant_t
 loyalty_member_change_at(const loyalty_member_t *member,
-                         const loyalty_program_t *program,
-                         loyalty_instant_t at)
+                         const loyalty_program_t *program, loyalty_instant_t at)
 {
     loyalty_activity_t activity;
     loyalty_tier_result_t tier;
@@ -399,8 +397,8 @@ loyalty_member_change_at(const loyalty_member_t *member,
     times[0] = tier.change_at;
     times[1] = loyalty_ledger_change_at(&member->points, at);
     times[2] = loyalty_ledger_change_at(&member->credits, at);
-    times[3] = loyalty_segments_change_at(&program->settings.segments,
-                                          &activity, at);
+    times[3] =
+        loyalty_segments_change_at(&program->settings.segments, &activity, at);
 
     for (i = 1; i < 4; i++) {
         if (times[i] < times[0]) {
@@ -454,8 +452,7 @@ finish(loyalty_member_t *member, loyalty_member_t *changed,
 }
 
 loyalty_status_t
-loyalty_member_grant(loyalty_member_t *member,
-                     const loyalty_program_t *program,
+loyalty_member_grant(loyalty_member_t *member, const loyalty_program_t *program,
                      const loyalty_grant_t *grant, loyalty_arena_t *arena,
                      loyalty_effects_t *effects)
 {
@@ -485,8 +482,8 @@ loyalty_member_grant(loyalty_member_t *member,
         if (grant->amount == INT64_MIN) {
             return LOYALTY_ERROR_OVERFLOW;
         }
-        rc = loyalty_ledger_debit(ledger, -grant->amount, &grant->cause,
-                                  arena, entries, grant->spending);
+        rc = loyalty_ledger_debit(ledger, -grant->amount, &grant->cause, arena,
+                                  entries, grant->spending);
         if (rc == LOYALTY_ERROR_INSUFFICIENT) {
             effects->refusal = "insufficient_points";
         }
@@ -496,8 +493,8 @@ loyalty_member_grant(loyalty_member_t *member,
             .id = grant->id,
             .amount = grant->amount,
             .created_at = at,
-            .starts_at = grant->starts_at == LOYALTY_UNKNOWN
-                             ? at : grant->starts_at,
+            .starts_at =
+                grant->starts_at == LOYALTY_UNKNOWN ? at : grant->starts_at,
             .expires_at = grant->expires_at,
             .earned = grant->earned,
         };
@@ -535,9 +532,11 @@ loyalty_member_evaluate(loyalty_member_t *member,
 
     if ((rc = loyalty_member_copy(member, arena, &changed)) != LOYALTY_OK
         || (rc = loyalty_ledger_expire(&changed.points, &cause, arena,
-                                       &effects->points)) != LOYALTY_OK
+                                       &effects->points))
+               != LOYALTY_OK
         || (rc = loyalty_ledger_expire(&changed.credits, &cause, arena,
-                                       &effects->credits)) != LOYALTY_OK) {
+                                       &effects->credits))
+               != LOYALTY_OK) {
         return rc;
     }
 

@@ -47,7 +47,7 @@ typedef struct {
     int32_t uses;   /* ready uses of a punchcard */
     loyalty_instant_t acquired_at;
     loyalty_instant_t expires_at;
-    loyalty_str_t code; /* a coupon's own code */
+    loyalty_str_t code;    /* a coupon's own code */
     loyalty_str_t held_by; /* checkout holding it, or empty */
     loyalty_instant_t held_until;
 } loyalty_entitlement_t;
@@ -65,7 +65,7 @@ typedef struct {
     loyalty_str_t email, phone, messenger_id, line_id, name, locale;
     bool registered;
     bool erased;
-    unsigned consent; /* loyalty_channel_t bits */
+    unsigned consent;             /* loyalty_channel_t bits */
     loyalty_instant_t deleted_at; /* LOYALTY_UNKNOWN: not deleted */
     loyalty_str_t *clubs, *groups;
     size_t nclubs, ngroups;
@@ -125,8 +125,9 @@ loyalty_status_t loyalty_member_copy(const loyalty_member_t *from,
  * copy has room for one more.  The totals are the caller's. */
 void loyalty_member_contribute(loyalty_member_t *member,
                                const loyalty_contribution_t *contribution);
-const loyalty_contribution_t *loyalty_member_contribution(
-    const loyalty_member_t *member, loyalty_str_t order_id);
+const loyalty_contribution_t *
+loyalty_member_contribution(const loyalty_member_t *member,
+                            loyalty_str_t order_id);
 void loyalty_member_retier(loyalty_member_t *member,
                            const loyalty_program_t *program,
                            loyalty_instant_t at);
@@ -138,8 +139,8 @@ void loyalty_member_activity(const loyalty_member_t *member,
 /* Status and progress at `at`; change_at looks at rolling windows, grace,
  * the manual status and segments. */
 void loyalty_member_tier(const loyalty_member_t *member,
-                         const loyalty_program_t *program,
-                         loyalty_instant_t at, loyalty_tier_result_t *result);
+                         const loyalty_program_t *program, loyalty_instant_t at,
+                         loyalty_tier_result_t *result);
 
 /* What changed with a member, for the caller to write down and pass on. */
 typedef struct {
@@ -156,8 +157,8 @@ typedef enum {
 
 typedef struct {
     loyalty_outcome_t outcome;
-    bool member_changed; /* the member is to be written */
-    bool order_changed;  /* the order's record is to be written */
+    bool member_changed;      /* the member is to be written */
+    bool order_changed;       /* the order's record is to be written */
     loyalty_entries_t points; /* new entries of the points ledger */
     loyalty_entries_t credits;
     loyalty_product_delta_t *products; /* each SKU once */

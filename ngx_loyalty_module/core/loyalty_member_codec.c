@@ -116,8 +116,8 @@ get_profile(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
         return LOYALTY_OK;
     }
 
-    member->attributes = loyalty_alloc(
-        arena, member->nattributes * sizeof(*member->attributes));
+    member->attributes =
+        loyalty_alloc(arena, member->nattributes * sizeof(*member->attributes));
     if (member->attributes == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
@@ -275,8 +275,7 @@ get_rule_marks(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
         return LOYALTY_OK;
     }
 
-    member->rule_marks = loyalty_alloc(arena,
-                                       n * sizeof(*member->rule_marks));
+    member->rule_marks = loyalty_alloc(arena, n * sizeof(*member->rule_marks));
     if (member->rule_marks == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
@@ -296,17 +295,17 @@ loyalty_member_encode(const loyalty_member_t *member, loyalty_arena_t *arena,
     bool wallet = member->nentitlements != 0 || member->nrule_marks != 0;
     loyalty_encoder_t encoder;
 
-    loyalty_encoder_init(&encoder, arena,
-                        256 + 48 * (member->ncontributions
-                                    + member->points.nlots));
+    loyalty_encoder_init(
+        &encoder, arena,
+        256 + 48 * (member->ncontributions + member->points.nlots));
 
     loyalty_put_uint(&encoder, FORMAT);
     loyalty_put_str(&encoder, member->id);
     loyalty_put_int(&encoder, member->version);
     loyalty_put_uint(&encoder, (member->registered ? FLAG_REGISTERED : 0U)
-                                  | (member->erased ? FLAG_ERASED : 0U)
-                                  | (profile ? FLAG_PROFILE : 0U)
-                                  | (wallet ? FLAG_WALLET : 0U));
+                                   | (member->erased ? FLAG_ERASED : 0U)
+                                   | (profile ? FLAG_PROFILE : 0U)
+                                   | (wallet ? FLAG_WALLET : 0U));
 
     loyalty_put_instant(&encoder, member->signed_up_at);
     loyalty_put_instant(&encoder, member->deleted_at);
@@ -363,8 +362,7 @@ get_fields(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     member->manual_tier = loyalty_get_str(decoder, LOYALTY_ID_MAX);
     member->manual_until = loyalty_get_instant(decoder);
 
-    if ((rc = loyalty_get_ledger(decoder, arena, &member->points))
-            != LOYALTY_OK
+    if ((rc = loyalty_get_ledger(decoder, arena, &member->points)) != LOYALTY_OK
         || (rc = loyalty_get_ledger(decoder, arena, &member->credits))
                != LOYALTY_OK
         || (rc = get_contributions(decoder, arena, member)) != LOYALTY_OK) {

@@ -91,8 +91,8 @@ balance_to_json(const loyalty_ledger_t *ledger, loyalty_instant_t at)
 }
 
 static json_t *
-status_to_json(const loyalty_member_t *member,
-               const loyalty_program_t *program, int index)
+status_to_json(const loyalty_member_t *member, const loyalty_program_t *program,
+               int index)
 {
     const loyalty_tier_t *tier;
     loyalty_str_t name;
@@ -154,17 +154,15 @@ set_segments(json_t *object, const loyalty_member_t *member,
     for (bit = LOYALTY_SEGMENT_VIP; bit <= LOYALTY_SEGMENT_RECURRING;
          bit <<= 1) {
         if ((set & bit) != 0) {
-            json_array_append_new(
-                array,
-                json_string(loyalty_segment_name((loyalty_segment_t)bit)));
+            json_array_append_new(array, json_string(loyalty_segment_name(
+                                             (loyalty_segment_t)bit)));
         }
     }
 
     json_object_set_new(object, "segments", array);
     json_object_set_new(object, "segment",
-                        shown == 0
-                            ? json_null()
-                            : json_string(loyalty_segment_name(shown)));
+                        shown == 0 ? json_null()
+                                   : json_string(loyalty_segment_name(shown)));
 }
 
 static json_t *
@@ -212,8 +210,7 @@ set_profile(json_t *object, const loyalty_member_t *member)
     json_object_set_new(object, "line_id", text_or_null(member->line_id));
     json_object_set_new(object, "name", text_or_null(member->name));
     json_object_set_new(object, "locale", text_or_null(member->locale));
-    json_object_set_new(object, "registered",
-                        json_boolean(member->registered));
+    json_object_set_new(object, "registered", json_boolean(member->registered));
     json_object_set_new(object, "consent", consent(member->consent));
     json_object_set_new(object, "clubs", texts(member->clubs, member->nclubs));
     json_object_set_new(object, "groups",
@@ -243,8 +240,7 @@ loyalty_member_to_json(const loyalty_member_t *member,
                         json_integer(member->order_count));
     json_object_set_new(object, "spent_total",
                         json_integer(member->spent_total));
-    json_object_set_new(object, "points",
-                        balance_to_json(&member->points, at));
+    json_object_set_new(object, "points", balance_to_json(&member->points, at));
     json_object_set_new(object, "credits",
                         balance_to_json(&member->credits, at));
     json_object_set_new(object, "status",

@@ -23,7 +23,7 @@ typedef struct {
     loyalty_str_t category;
     int64_t quantity;
     loyalty_str_t unit_price; /* decimal text, or empty */
-    int64_t amount; /* of a refund's line, -1: as the order's line says */
+    int64_t amount;   /* of a refund's line, -1: as the order's line says */
     int64_t returned; /* units, in the order's record */
 } loyalty_order_line_t;
 
@@ -107,10 +107,10 @@ typedef struct {
     size_t nredemptions;
 
     loyalty_order_phase_t phase;
-    bool counts;      /* in order_count */
-    int64_t returned; /* money */
-    int64_t points;   /* earned, or pending */
-    int64_t revoked;  /* of them, by the rule of proportion */
+    bool counts;                  /* in order_count */
+    int64_t returned;             /* money */
+    int64_t points;               /* earned, or pending */
+    int64_t revoked;              /* of them, by the rule of proportion */
     loyalty_instant_t expires_at; /* of the lot */
 } loyalty_order_attempt_t;
 
@@ -159,26 +159,22 @@ loyalty_instant_t loyalty_order_placed_at(const loyalty_order_t *order);
  *   in force: the highest attempt above every cancelled one that has
  *   completed or shipped (EARNED), else the highest placed (PENDING)
  */
-loyalty_status_t loyalty_order_apply(const loyalty_program_t *program,
-                                     loyalty_member_t *member,
-                                     loyalty_order_t **order,
-                                     const loyalty_order_event_t *event,
-                                     loyalty_instant_t now,
-                                     loyalty_arena_t *arena,
-                                     loyalty_effects_t *effects);
+loyalty_status_t
+loyalty_order_apply(const loyalty_program_t *program, loyalty_member_t *member,
+                    loyalty_order_t **order, const loyalty_order_event_t *event,
+                    loyalty_instant_t now, loyalty_arena_t *arena,
+                    loyalty_effects_t *effects);
 
 /*
  * Pays `amount` points with an order, before or after its events; `id` makes
  * it idempotent.  Cancelling the order gives them back.
  * LOYALTY_ERROR_INSUFFICIENT; _REFUSED: the order is cancelled.
  */
-loyalty_status_t loyalty_order_spend(const loyalty_program_t *program,
-                                     loyalty_member_t *member,
-                                     loyalty_order_t **order,
-                                     loyalty_str_t order_id, loyalty_str_t id,
-                                     int64_t amount, loyalty_instant_t now,
-                                     loyalty_arena_t *arena,
-                                     loyalty_effects_t *effects);
+loyalty_status_t
+loyalty_order_spend(const loyalty_program_t *program, loyalty_member_t *member,
+                    loyalty_order_t **order, loyalty_str_t order_id,
+                    loyalty_str_t id, int64_t amount, loyalty_instant_t now,
+                    loyalty_arena_t *arena, loyalty_effects_t *effects);
 
 const char *loyalty_order_status_name(loyalty_order_status_t status);
 

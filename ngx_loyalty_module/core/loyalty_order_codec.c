@@ -116,12 +116,12 @@ get_lines(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     for (line = *lines; line < *lines + *n && !decoder->bad; line++) {
         line->sku = loyalty_get_str(decoder, LOYALTY_SKU_MAX);
         line->category = loyalty_get_str(decoder, LOYALTY_CATEGORY_MAX);
-        line->quantity = (int64_t)loyalty_get_max(decoder,
-                                                  LOYALTY_QUANTITY_MAX);
+        line->quantity =
+            (int64_t)loyalty_get_max(decoder, LOYALTY_QUANTITY_MAX);
         line->unit_price = loyalty_get_str(decoder, LOYALTY_ID_MAX);
         line->amount = get_optional(decoder);
-        line->returned = (int64_t)loyalty_get_max(decoder,
-                                                  (uint64_t)line->quantity);
+        line->returned =
+            (int64_t)loyalty_get_max(decoder, (uint64_t)line->quantity);
         if (line->quantity == 0) {
             decoder->bad = true;
         }
@@ -208,15 +208,15 @@ get_redemptions(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
         return LOYALTY_OK;
     }
 
-    attempt->redemptions = loyalty_alloc(arena,
-                                         n * sizeof(*attempt->redemptions));
+    attempt->redemptions =
+        loyalty_alloc(arena, n * sizeof(*attempt->redemptions));
     if (attempt->redemptions == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < n && !decoder->bad; i++) {
-        attempt->redemptions[i] = loyalty_get_str(decoder,
-                                                  LOYALTY_ORDER_ID_MAX);
+        attempt->redemptions[i] =
+            loyalty_get_str(decoder, LOYALTY_ORDER_ID_MAX);
     }
     return LOYALTY_OK;
 }
@@ -275,8 +275,8 @@ get_attempt(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
         return rc;
     }
 
-    attempt->phase = (loyalty_order_phase_t)loyalty_get_max(
-        decoder, LOYALTY_PHASE_EARNED);
+    attempt->phase =
+        (loyalty_order_phase_t)loyalty_get_max(decoder, LOYALTY_PHASE_EARNED);
     attempt->counts = loyalty_get_bool(decoder);
     attempt->returned = get_positive(decoder);
     attempt->points = get_positive(decoder);
@@ -339,11 +339,10 @@ get_spendings(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     }
 
     for (i = 0; i < n && !decoder->bad && rc == LOYALTY_OK; i++) {
-        order->spendings[i].id = loyalty_get_str(decoder,
-                                                 LOYALTY_ORDER_ID_MAX);
+        order->spendings[i].id = loyalty_get_str(decoder, LOYALTY_ORDER_ID_MAX);
         order->spendings[i].restored = loyalty_get_bool(decoder);
-        rc = loyalty_get_spending(decoder, arena,
-                                  &order->spendings[i].spending);
+        rc =
+            loyalty_get_spending(decoder, arena, &order->spendings[i].spending);
     }
     return rc;
 }

@@ -30,8 +30,8 @@ is_absent(const json_t *value)
 
 /* A string without control characters; empty where it is absent. */
 static loyalty_str_t
-get_text(parser_t *parser, json_t *object, const char *prefix,
-         const char *name, size_t max, bool required)
+get_text(parser_t *parser, json_t *object, const char *prefix, const char *name,
+         size_t max, bool required)
 {
     json_t *value = json_object_get(object, name);
     char pointer[POINTER_SIZE];
@@ -49,12 +49,11 @@ get_text(parser_t *parser, json_t *object, const char *prefix,
         return loyalty_str_null;
     }
 
-    text = (loyalty_str_t){json_string_value(value),
-                           json_string_length(value)};
+    text = (loyalty_str_t){json_string_value(value), json_string_length(value)};
 
     if (text.len > max || (text.len == 0 && required)) {
-        loyalty_problem(parser->problems, pointer,
-                        "give %s to %zu bytes", required ? "1" : "up", max);
+        loyalty_problem(parser->problems, pointer, "give %s to %zu bytes",
+                        required ? "1" : "up", max);
         return loyalty_str_null;
     }
 
@@ -110,8 +109,7 @@ get_instant(parser_t *parser, json_t *object, const char *name,
         return absent;
     }
 
-    text = (loyalty_str_t){json_string_value(value),
-                           json_string_length(value)};
+    text = (loyalty_str_t){json_string_value(value), json_string_length(value)};
 
     if (!json_is_string(value)
         || loyalty_instant_parse(text, &instant) != LOYALTY_OK) {
@@ -144,8 +142,8 @@ get_array(parser_t *parser, json_t *object, const char *prefix,
     }
 
     if (json_array_size(*array) > max) {
-        loyalty_problem(parser->problems, pointer,
-                        "give at most %zu elements", max);
+        loyalty_problem(parser->problems, pointer, "give at most %zu elements",
+                        max);
         return 0;
     }
 
@@ -188,16 +186,15 @@ get_line(parser_t *parser, json_t *object, const char *pointer, bool refund,
         return;
     }
 
-    line->sku = get_text(parser, object, pointer, "sku", LOYALTY_SKU_MAX,
-                         true);
+    line->sku = get_text(parser, object, pointer, "sku", LOYALTY_SKU_MAX, true);
     line->category = get_text(parser, object, pointer, "category",
                               LOYALTY_CATEGORY_MAX, false);
-    line->unit_price = get_text(parser, object, pointer, "unit_price",
-                                LOYALTY_ID_MAX, false);
+    line->unit_price =
+        get_text(parser, object, pointer, "unit_price", LOYALTY_ID_MAX, false);
     line->quantity = get_integer(parser, object, pointer, "quantity", 1,
                                  LOYALTY_QUANTITY_MAX, 1);
-    line->amount = get_integer(parser, object, pointer, "amount", 0,
-                               INT64_MAX, -1);
+    line->amount =
+        get_integer(parser, object, pointer, "amount", 0, INT64_MAX, -1);
 
     if (!refund && parser->problems->count == problems) {
         find_amount(parser, pointer, line);
@@ -233,8 +230,7 @@ get_lines(parser_t *parser, json_t *object, const char *prefix, bool refund,
 }
 
 static void
-get_redemptions(parser_t *parser, json_t *object,
-                loyalty_order_event_t *event)
+get_redemptions(parser_t *parser, json_t *object, loyalty_order_event_t *event)
 {
     char pointer[POINTER_SIZE];
     json_t *array, *element;
@@ -247,8 +243,8 @@ get_redemptions(parser_t *parser, json_t *object,
         return;
     }
 
-    event->redemptions = loyalty_alloc(parser->arena,
-                                       n * sizeof(*event->redemptions));
+    event->redemptions =
+        loyalty_alloc(parser->arena, n * sizeof(*event->redemptions));
     if (event->redemptions == NULL) {
         parser->no_memory = true;
         return;
@@ -265,8 +261,8 @@ get_redemptions(parser_t *parser, json_t *object,
             loyalty_problem(parser->problems, pointer,
                             "give an id of 1 to %d bytes",
                             LOYALTY_ORDER_ID_MAX);
-        } else if (loyalty_str_copy(parser->arena, text,
-                                    &event->redemptions[i]) != LOYALTY_OK) {
+        } else if (loyalty_str_copy(parser->arena, text, &event->redemptions[i])
+                   != LOYALTY_OK) {
             parser->no_memory = true;
         }
     }
@@ -288,12 +284,11 @@ get_refund(parser_t *parser, json_t *object, loyalty_refund_t *refund)
         return;
     }
 
-    refund->id = get_text(parser, value, "/refund", "id",
-                          LOYALTY_ORDER_ID_MAX, true);
-    refund->amount = get_integer(parser, value, "/refund", "amount", 0,
-                                 INT64_MAX, -1);
-    get_lines(parser, value, "/refund", true, &refund->lines,
-              &refund->nlines);
+    refund->id =
+        get_text(parser, value, "/refund", "id", LOYALTY_ORDER_ID_MAX, true);
+    refund->amount =
+        get_integer(parser, value, "/refund", "amount", 0, INT64_MAX, -1);
+    get_lines(parser, value, "/refund", true, &refund->lines, &refund->nlines);
 }
 
 static void
@@ -317,8 +312,8 @@ get_status(parser_t *parser, json_t *object, loyalty_order_event_t *event)
 static void
 get_currency(parser_t *parser, json_t *object, loyalty_order_event_t *event)
 {
-    event->currency = get_text(parser, object, "", "currency", LOYALTY_ID_MAX,
-                               false);
+    event->currency =
+        get_text(parser, object, "", "currency", LOYALTY_ID_MAX, false);
 
     if (event->currency.len == 0) {
         event->currency = parser->currency;
@@ -348,16 +343,16 @@ loyalty_order_event_parse(json_t *json, loyalty_str_t currency,
         return LOYALTY_ERROR_INVALID;
     }
 
-    event->order_id = get_text(&parser, json, "", "order_id",
-                               LOYALTY_ORDER_ID_MAX, true);
-    event->member_id = get_text(&parser, json, "", "member_id",
-                                LOYALTY_MEMBER_ID_MAX, false);
+    event->order_id =
+        get_text(&parser, json, "", "order_id", LOYALTY_ORDER_ID_MAX, true);
+    event->member_id =
+        get_text(&parser, json, "", "member_id", LOYALTY_MEMBER_ID_MAX, false);
     get_status(&parser, json, event);
-    event->attempt = (int32_t)get_integer(&parser, json, "", "attempt", 1,
-                                          INT32_MAX, 1);
+    event->attempt =
+        (int32_t)get_integer(&parser, json, "", "attempt", 1, INT32_MAX, 1);
     event->occurred_at = get_instant(&parser, json, "occurred_at", now);
-    event->placed_at = get_instant(&parser, json, "placed_at",
-                                   event->occurred_at);
+    event->placed_at =
+        get_instant(&parser, json, "placed_at", event->occurred_at);
     get_currency(&parser, json, event);
 
     event->total = get_integer(&parser, json, "", "total", 0, INT64_MAX, -1);
@@ -483,9 +478,9 @@ loyalty_order_event_to_json(const loyalty_order_event_t *event)
                             lines_to_json(event->lines, event->nlines, false));
     }
     if (event->nredemptions > 0) {
-        json_object_set_new(object, "redemptions",
-                            redemptions_to_json(event->redemptions,
-                                                event->nredemptions));
+        json_object_set_new(
+            object, "redemptions",
+            redemptions_to_json(event->redemptions, event->nredemptions));
     }
     if (event->refund.id.len > 0) {
         json_object_set_new(object, "refund", refund_to_json(&event->refund));
@@ -563,9 +558,9 @@ loyalty_order_to_json(const loyalty_order_t *order)
     json_object_set_new(object, "counts", json_boolean(attempt->counts));
     json_object_set_new(object, "lines",
                         lines_to_json(attempt->lines, attempt->nlines, true));
-    json_object_set_new(object, "redemptions",
-                        redemptions_to_json(attempt->redemptions,
-                                            attempt->nredemptions));
+    json_object_set_new(
+        object, "redemptions",
+        redemptions_to_json(attempt->redemptions, attempt->nredemptions));
     json_object_set_new(object, "refunds", refunds_to_json(attempt));
     return object;
 }

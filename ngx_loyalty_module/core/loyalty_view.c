@@ -166,8 +166,8 @@ loyalty_view_open(const void *bytes, size_t len)
     if (len < sizeof(*view) || len > LOYALTY_VIEW_SIZE_MAX
         || view->format != LOYALTY_VIEW_FORMAT
         || (view->flags & ~FLAGS_ALL) != 0
-        || (view->segments & ~SEGMENTS_ALL) != 0
-        || view->percent > 100 || view->tier < -1 || view->next < -1
+        || (view->segments & ~SEGMENTS_ALL) != 0 || view->percent > 100
+        || view->tier < -1 || view->next < -1
         || view->tail_len != len - sizeof(*view)
         || !is_tail((const char *)(view + 1), view->tail_len)) {
         return NULL;

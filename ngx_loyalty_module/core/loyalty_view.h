@@ -65,8 +65,9 @@ loyalty_status_t loyalty_view_build(const loyalty_member_t *member,
 const loyalty_view_t *loyalty_view_open(const void *bytes, size_t len);
 
 /* The offer after `offer` (NULL: the first), or NULL. */
-const loyalty_view_offer_t *loyalty_view_offer(
-    const loyalty_view_t *view, const loyalty_view_offer_t *offer);
+const loyalty_view_offer_t *
+loyalty_view_offer(const loyalty_view_t *view,
+                   const loyalty_view_offer_t *offer);
 loyalty_str_t loyalty_view_offer_id(const loyalty_view_offer_t *offer);
 
 #endif

@@ -42,15 +42,12 @@ static inline void
 world_init(world_t *world)
 {
     *world = (world_t){.now = T0};
-    world->tiers[0] = (loyalty_tier_t){.id = loyalty_str("bronze"),
-                                       .threshold = 100000,
-                                       .multiplier = 100};
-    world->tiers[1] = (loyalty_tier_t){.id = loyalty_str("silver"),
-                                       .threshold = 500000,
-                                       .multiplier = 150};
-    world->tiers[2] = (loyalty_tier_t){.id = loyalty_str("gold"),
-                                       .threshold = 1000000,
-                                       .multiplier = 200};
+    world->tiers[0] = (loyalty_tier_t){
+        .id = loyalty_str("bronze"), .threshold = 100000, .multiplier = 100};
+    world->tiers[1] = (loyalty_tier_t){
+        .id = loyalty_str("silver"), .threshold = 500000, .multiplier = 150};
+    world->tiers[2] = (loyalty_tier_t){
+        .id = loyalty_str("gold"), .threshold = 1000000, .multiplier = 200};
     world->program = (loyalty_program_t){
         .version = 1,
         .settings = {.currency = loyalty_str("GBP"),
@@ -106,8 +103,7 @@ world_apply(world_t *world, const loyalty_order_event_t *event)
     loyalty_status_t rc;
 
     rc = loyalty_order_apply(&world->program, &world->member, &world->order,
-                             event, world->now, &world->arena,
-                             &world->effects);
+                             event, world->now, &world->arena, &world->effects);
     world_count(world);
     world_check(world);
     return rc;
@@ -115,8 +111,7 @@ world_apply(world_t *world, const loyalty_order_event_t *event)
 
 /* One word of the little language above. */
 static inline loyalty_order_event_t
-world_event(world_t *world, const char *word, const char *order,
-            int64_t total)
+world_event(world_t *world, const char *word, const char *order, int64_t total)
 {
     static const struct {
         char letter;
@@ -150,11 +145,11 @@ world_event(world_t *world, const char *word, const char *order,
     if (event.status == LOYALTY_ORDER_REFUNDED && *rest != '\0'
         && *rest != '/') {
         end = strchr(rest, '=');
-        assert_int_equal(loyalty_str_copy(
-                             &world->arena,
+        assert_int_equal(
+            loyalty_str_copy(&world->arena,
                              (loyalty_str_t){rest, (size_t)(end - rest)},
                              &event.refund.id),
-                         LOYALTY_OK);
+            LOYALTY_OK);
         event.refund.amount = strtoll(end + 1, &end, 10);
         rest = end;
     }
@@ -178,8 +173,8 @@ world_run(world_t *world, const char *words, int64_t total)
     for (word = strtok_r(text, " ", &save); word != NULL;
          word = strtok_r(NULL, " ", &save)) {
         event = world_event(world, word, "o1", total);
-        world->now = event.occurred_at > world->now ? event.occurred_at
-                                                    : world->now;
+        world->now =
+            event.occurred_at > world->now ? event.occurred_at : world->now;
         rc = world_apply(world, &event);
     }
 
