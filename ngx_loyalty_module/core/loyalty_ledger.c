@@ -379,24 +379,32 @@ loyalty_ledger_credit(loyalty_ledger_t *ledger, loyalty_entry_kind_t kind,
     return LOYALTY_OK;
 }
 
-/* The newest lot of that id, or the one that stands in for it. */
+/* The lot of that id: one that holds something, else the newest, else the one
+ * that stands in for it. */
 static size_t
 find_lot(const loyalty_ledger_t *ledger, loyalty_str_t id,
          loyalty_instant_t expires_at)
 {
-    size_t i, stand_in = NO_LOT;
+    size_t i, newest = NO_LOT, stand_in = NO_LOT;
+    const loyalty_lot_t *lot;
 
     for (i = ledger->nlots; i-- > 0;) {
-        if (loyalty_str_eq(ledger->lots[i].id, id)) {
-            return i;
-        }
-        if (ledger->lots[i].id.len == 0 && expires_at == LOYALTY_NEVER
-            && ledger->lots[i].expires_at == LOYALTY_NEVER) {
+        lot = &ledger->lots[i];
+
+        if (loyalty_str_eq(lot->id, id)) {
+            if (lot->remaining > 0) {
+                return i;
+            }
+            if (newest == NO_LOT) {
+                newest = i;
+            }
+        } else if (lot->id.len == 0 && expires_at == LOYALTY_NEVER
+                   && lot->expires_at == LOYALTY_NEVER) {
             stand_in = i;
         }
     }
 
-    return stand_in;
+    return newest != NO_LOT ? newest : stand_in;
 }
 
 loyalty_status_t

@@ -200,6 +200,7 @@ loyalty_order_pend(loyalty_order_context_t *context,
 
     attempt->phase = LOYALTY_PHASE_PENDING;
     attempt->points = points;
+    attempt->revoked = 0; /* of pending points, taken while superseded */
     attempt->expires_at = LOYALTY_NEVER;
     if (points == 0) {
         return LOYALTY_OK;
@@ -257,6 +258,7 @@ loyalty_order_earn(loyalty_order_context_t *context,
     attempt->phase = LOYALTY_PHASE_EARNED;
     attempt->counts = true;
     attempt->points = points;
+    attempt->revoked = 0; /* of pending points, taken while superseded */
     attempt->expires_at = lot.expires_at;
     loyalty_order_contribute(context, attempt, life);
     return LOYALTY_OK;

@@ -51,10 +51,9 @@ static loyalty_status_t
 revoke(book_t *book, const char *id, loyalty_instant_t expires_at,
        int64_t amount, loyalty_return_policy_t policy, loyalty_instant_t at)
 {
-    return loyalty_ledger_revoke(&book->ledger, loyalty_str_from(id),
-                                 expires_at, amount, policy,
-                                 &(loyalty_cause_t){.at = at}, &book->arena,
-                                 &book->entries);
+    return loyalty_ledger_revoke(
+        &book->ledger, loyalty_str_from(id), expires_at, amount, policy,
+        &(loyalty_cause_t){.at = at}, &book->arena, &book->entries);
 }
 
 static void
@@ -77,8 +76,8 @@ assert_lots(const book_t *book, const char *expected)
     for (i = 0; i < book->ledger.nlots; i++) {
         lot = &book->ledger.lots[i];
         n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s:%lld",
-                              i == 0 ? "" : " ", (int)lot->id.len,
-                              lot->id.data, (long long)lot->remaining);
+                              i == 0 ? "" : " ", (int)lot->id.len, lot->id.data,
+                              (long long)lot->remaining);
     }
 
     assert_string_equal(text, expected);
@@ -188,11 +187,11 @@ a_spending_returns_to_its_own_lots_and_dates(void **state)
     assert_int_equal(debit(&book, 150, T0, &spending), LOYALTY_OK);
     assert_balance(&book, T0, 50, 0, 150, 0, 200);
 
-    assert_int_equal(loyalty_ledger_restore(
-                         &book.ledger, &spending,
-                         &(loyalty_cause_t){.at = T0 + 2 * DAY}, &book.arena,
-                         &book.entries),
-                     LOYALTY_OK);
+    assert_int_equal(
+        loyalty_ledger_restore(&book.ledger, &spending,
+                               &(loyalty_cause_t){.at = T0 + 2 * DAY},
+                               &book.arena, &book.entries),
+        LOYALTY_OK);
     assert_lots(&book, "a:100 b:100");
     /* Lot a is back, and expired by now. */
     assert_balance(&book, T0 + 2 * DAY, 100, 0, 0, 100, 200);
@@ -252,9 +251,9 @@ return_policies_differ_in_what_was_spent(void **state)
         book_init(&book);
         credit(&book, "o1", 150, T0, T0, LOYALTY_NEVER);
         debit(&book, 100, T0 + 1, NULL);
-        assert_int_equal(revoke(&book, "o1", LOYALTY_NEVER, 150,
-                                cases[i].policy, T0 + 2),
-                         LOYALTY_OK);
+        assert_int_equal(
+            revoke(&book, "o1", LOYALTY_NEVER, 150, cases[i].policy, T0 + 2),
+            LOYALTY_OK);
         assert_balance(&book, T0 + 2, cases[i].active, 0, 100, 0,
                        cases[i].life);
         assert_int_equal(book.ledger.revoked, cases[i].revoked);
@@ -394,9 +393,9 @@ a_ledger_stays_small(void **state)
     book_init(&book);
     for (i = 0; i < 1000; i++) {
         snprintf(ids[i], sizeof(ids[i]), "o%d", i);
-        assert_int_equal(credit(&book, ids[i], 10, T0 + i, T0 + i,
-                                LOYALTY_NEVER),
-                         LOYALTY_OK);
+        assert_int_equal(
+            credit(&book, ids[i], 10, T0 + i, T0 + i, LOYALTY_NEVER),
+            LOYALTY_OK);
     }
     assert_true(book.ledger.nlots <= LOYALTY_LEDGER_LOTS_KEPT);
     assert_int_equal(loyalty_ledger_check(&book.ledger), LOYALTY_OK);
@@ -426,8 +425,7 @@ a_sum_past_64_bits_changes_nothing(void **state)
                      LOYALTY_ERROR_OVERFLOW);
     assert_memory_equal(&before, &book.ledger, sizeof(before));
     assert_int_equal(book.entries.n, 1);
-    assert_int_equal(credit(&book, "b", 5, T0, T0, LOYALTY_NEVER),
-                     LOYALTY_OK);
+    assert_int_equal(credit(&book, "b", 5, T0, T0, LOYALTY_NEVER), LOYALTY_OK);
     assert_int_equal(debit(&book, INT64_MAX, T0, NULL), LOYALTY_OK);
     assert_int_equal(loyalty_ledger_check(&book.ledger), LOYALTY_OK);
     loyalty_arena_free(&book.arena);
@@ -447,12 +445,11 @@ malformed_lots_are_refused(void **state)
                      LOYALTY_ERROR_INVALID);
     assert_int_equal(credit(&book, "", 1, T0, T0, LOYALTY_NEVER),
                      LOYALTY_ERROR_INVALID);
-    assert_int_equal(credit(&book, "a", 1, T0, T0, T0),
-                     LOYALTY_ERROR_INVALID);
+    assert_int_equal(credit(&book, "a", 1, T0, T0, T0), LOYALTY_ERROR_INVALID);
     assert_int_equal(book.ledger.nlots, 0);
-    assert_int_equal(revoke(&book, "a", LOYALTY_NEVER, 1,
-                            LOYALTY_RETURN_UNLIMITED, T0),
-                     LOYALTY_ERROR_INVALID);
+    assert_int_equal(
+        revoke(&book, "a", LOYALTY_NEVER, 1, LOYALTY_RETURN_UNLIMITED, T0),
+        LOYALTY_ERROR_INVALID);
     loyalty_arena_free(&book.arena);
 }
 
@@ -522,9 +519,8 @@ random_step(book_t *book, char ids[][16], int step, loyalty_instant_t at,
         expires_at = random_below(3)
                          ? starts_at + 1 + (int64_t)random_below(20) * DAY
                          : LOYALTY_NEVER;
-        assert_int_equal(credit(book, ids[step],
-                                1 + (int64_t)random_below(100), at, starts_at,
-                                expires_at),
+        assert_int_equal(credit(book, ids[step], 1 + (int64_t)random_below(100),
+                                at, starts_at, expires_at),
                          LOYALTY_OK);
         break;
 
@@ -539,11 +535,11 @@ random_step(book_t *book, char ids[][16], int step, loyalty_instant_t at,
     case 3:
         if (*nspendings > 0) {
             i = random_below(*nspendings);
-            assert_int_equal(loyalty_ledger_restore(
-                                 &book->ledger, &spendings[i],
-                                 &(loyalty_cause_t){.at = at}, &book->arena,
-                                 &book->entries),
-                             LOYALTY_OK);
+            assert_int_equal(
+                loyalty_ledger_restore(&book->ledger, &spendings[i],
+                                       &(loyalty_cause_t){.at = at},
+                                       &book->arena, &book->entries),
+                LOYALTY_OK);
             spendings[i] = spendings[--*nspendings];
         }
         break;
@@ -576,9 +572,8 @@ assert_reading_needs_no_run(book_t *book, loyalty_instant_t at)
     loyalty_ledger_t copy;
 
     loyalty_ledger_balance(&book->ledger, at, &before);
-    assert_int_equal(
-        loyalty_ledger_copy(&book->ledger, 0, &book->arena, &copy),
-        LOYALTY_OK);
+    assert_int_equal(loyalty_ledger_copy(&book->ledger, 0, &book->arena, &copy),
+                     LOYALTY_OK);
     assert_int_equal(loyalty_ledger_expire(&copy, &(loyalty_cause_t){.at = at},
                                            &book->arena, &entries),
                      LOYALTY_OK);
@@ -624,8 +619,8 @@ invariants_hold_after_any_history(void **state)
                 || loyalty_ledger_check(&book.ledger) != LOYALTY_OK) {
                 fail_msg("history %ld, step %d", n, step);
             }
-            assert_reading_needs_no_run(
-                &book, at + (int64_t)random_below(9) * DAY);
+            assert_reading_needs_no_run(&book,
+                                        at + (int64_t)random_below(9) * DAY);
         }
         loyalty_arena_free(&book.arena);
     }
@@ -781,7 +776,8 @@ replay_events(replay_t *replay, json_t *events)
     json_t *event;
     size_t i;
 
-    json_array_foreach(events, i, event) {
+    json_array_foreach(events, i, event)
+    {
         type = text(event, "type");
         if (loyalty_str_eq(type, loyalty_str("order"))) {
             replay_order(replay, event);
@@ -812,10 +808,10 @@ replay_settings(replay_t *replay, json_t *settings)
 
     value = text(settings, "earn_rate");
     if (value.len != 0) {
-        assert_int_equal(loyalty_decimal_parse(value, 4, LOYALTY_ROUND_EXACT,
-                                               &world->program.settings
-                                                    .earn_rate),
-                         LOYALTY_OK);
+        assert_int_equal(
+            loyalty_decimal_parse(value, 4, LOYALTY_ROUND_EXACT,
+                                  &world->program.settings.earn_rate),
+            LOYALTY_OK);
     }
 
     value = text(settings, "multiplier");
@@ -843,20 +839,20 @@ replay_result(const replay_t *replay, loyalty_instant_t at)
 
     for (i = 0; i < ledger->nlots; i++) {
         json_array_append_new(
-            lots, json_pack("{s:s%, s:I, s:I}", "id", ledger->lots[i].id.data,
-                            ledger->lots[i].id.len, "amount",
-                            ledger->lots[i].amount, "remaining",
-                            ledger->lots[i].remaining));
+            lots,
+            json_pack("{s:s%, s:I, s:I}", "id", ledger->lots[i].id.data,
+                      ledger->lots[i].id.len, "amount", ledger->lots[i].amount,
+                      "remaining", ledger->lots[i].remaining));
     }
 
     loyalty_ledger_balance(ledger, at, &balance);
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:O, s:{s:I, s:I}}", "active",
-        balance.active, "pending", balance.pending, "spent", balance.spent,
-        "expired", balance.expired, "life", balance.life, "revoked",
-        balance.revoked, "lots", lots, "refused", replay->refused, "entries",
-        "expire", replay->kinds[LOYALTY_ENTRY_EXPIRE], "revoke",
-        replay->kinds[LOYALTY_ENTRY_REVOKE]);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:O, s:{s:I, s:I}}",
+                     "active", balance.active, "pending", balance.pending,
+                     "spent", balance.spent, "expired", balance.expired, "life",
+                     balance.life, "revoked", balance.revoked, "lots", lots,
+                     "refused", replay->refused, "entries", "expire",
+                     replay->kinds[LOYALTY_ENTRY_EXPIRE], "revoke",
+                     replay->kinds[LOYALTY_ENTRY_REVOKE]);
 }
 
 static void
@@ -866,14 +862,16 @@ assert_expected(const char *id, json_t *expected, json_t *result)
     const char *name, *kind_name;
     bool equal;
 
-    json_object_foreach(expected, name, value) {
+    json_object_foreach(expected, name, value)
+    {
         got = json_object_get(result, name);
         equal = json_equal(got, value);
         if (strcmp(name, "entries") == 0) {
             equal = true;
-            json_object_foreach(value, kind_name, kind) {
-                equal = equal
-                        && json_equal(json_object_get(got, kind_name), kind);
+            json_object_foreach(value, kind_name, kind)
+            {
+                equal =
+                    equal && json_equal(json_object_get(got, kind_name), kind);
             }
         }
         if (!equal) {
@@ -903,7 +901,8 @@ the_shared_examples_come_out(void **state)
         skip();
     }
 
-    json_array_foreach(json_object_get(examples, "ledger"), i, example) {
+    json_array_foreach(json_object_get(examples, "ledger"), i, example)
+    {
         replay = (replay_t){.refused = json_array()};
         world_init(&replay.world);
         given = json_object_get(example, "given");

@@ -45,6 +45,7 @@ every_path_ends_where_it_should(void **state)
         {"c/2 c x", 10000, 1, 100, 0, 100, 0},
         {"x/2 c", 0, 0, 0, 0, 0, 0},
         {"c/2 x c", 10000, 1, 100, 0, 100, 0},
+        {"p/2 c c/2 r1=4000/2", 6000, 1, 60, 0, 60, 240},
 
         /* refunds: floor(earned * returned so far / total) less before */
         {"c r1=1", 9999, 1, 100, 0, 100, 0},
@@ -102,11 +103,743 @@ every_path_ends_where_it_should(void **state)
     }
 }
 
+static void
+the_same_key_with_other_content_is_refused(void **state)
+{
+    static loyalty_order_line_t lines[] = {LINE("a", 1, 10000)};
+    static loyalty_order_line_t others[] = {LINE("a", 2, 10000)};
+    static loyalty_str_t redemptions[] = {loyalty_str("hold-1")};
+    static const char *const words[] = {"p", "c", "s", "x", "r1=100"};
+    loyalty_order_event_t event, other;
+    loyalty_member_t before;
+    loyalty_order_t *order;
+    world_t world;
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(words); i++) {
+        world_init(&world);
+        event = world_event(&world, words[i], "o1", 10000);
+        event.lines = lines;
+        event.nlines = 1;
+        assert_int_equal(world_apply(&world, &event), LOYALTY_OK);
+        before = world.member;
+        order = world.order;
+
+        event.occurred_at += DAY;
+        assert_int_equal(world_apply(&world, &event), LOYALTY_OK);
+        assert_int_equal(world.effects.outcome, LOYALTY_DUPLICATE);
+        assert_false(world.effects.member_changed);
+        assert_false(world.effects.order_changed);
+
+#define REFUSED(change, name)                                                  \
+    do {                                                                       \
+        other = event;                                                         \
+        change;                                                                \
+        assert_int_equal(world_apply(&world, &other), LOYALTY_ERROR_CONFLICT); \
+        assert_string_equal(world.effects.refusal,                             \
+                            "exists_with_different_" name);                    \
+    } while (0)
+
+        REFUSED(other.member_id = loyalty_str("m2"), "member");
+        REFUSED(other.member_id = loyalty_str(""), "member");
+        REFUSED(other.currency = loyalty_str("EUR"), "currency");
+        REFUSED(other.total++, "total");
+        REFUSED(other.lines = others, "lines");
+        REFUSED(other.nlines = 0, "lines");
+        REFUSED((other.redemptions = redemptions, other.nredemptions = 1),
+                "redemptions");
+        if (event.status == LOYALTY_ORDER_REFUNDED) {
+            REFUSED(other.refund.amount++, "refund");
+            REFUSED((other.refund.lines = lines, other.refund.nlines = 1),
+                    "refund");
+        }
+
+        assert_int_equal(world.member.version, before.version);
+        assert_int_equal(world.order->nattempts, order->nattempts);
+        world_free(&world);
+    }
+}
+
+static void
+completed_and_shipped_may_not_contradict_each_other(void **state)
+{
+    loyalty_order_event_t event;
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    world_run(&world, "c", 10000);
+    event = world_event(&world, "s", "o1", 9000);
+    assert_int_equal(world_apply(&world, &event), LOYALTY_ERROR_CONFLICT);
+    assert_string_equal(world.effects.refusal, "exists_with_different_total");
+    world_free(&world);
+
+    /* What was placed may differ from what was sent. */
+    world_init(&world);
+    world_run(&world, "p", 10000);
+    assert_int_equal(world_balance(&world).pending, 100);
+    world_run(&world, "c", 9000);
+    assert_int_equal(world_balance(&world).active, 90);
+    assert_int_equal(world_balance(&world).life, 90);
+    assert_int_equal(world_balance(&world).revoked, 0);
+    world_free(&world);
+}
+
+static void
+outcomes_and_refusals_are_named(void **state)
+{
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    world_run(&world, "r1=100", 10000);
+    assert_int_equal(world.effects.outcome, LOYALTY_HELD);
+    assert_true(world.effects.order_changed);
+    world_run(&world, "c", 10000);
+    assert_int_equal(world.effects.outcome, LOYALTY_APPLIED);
+    assert_int_equal(world.effects.order_delta, 1);
+    assert_int_equal(world.effects.spend_delta, 9900);
+    assert_int_equal(world_run(&world, "r2=9901", 10000),
+                     LOYALTY_ERROR_REFUSED);
+    assert_string_equal(world.effects.refusal, "refund_more_than_left");
+    world_free(&world);
+
+    world_init(&world);
+    world_run(&world, "x", 10000);
+    assert_int_equal(world.effects.outcome, LOYALTY_HELD);
+    world_free(&world);
+
+    world_init(&world);
+    world_run(&world, "r1=9000 r2=1001 c", 10000);
+    assert_int_equal(world.effects.ndropped, 1);
+    assert_true(loyalty_str_eq(world.effects.dropped[0], loyalty_str("2")));
+    assert_int_equal(world.order->attempts[0].nrefunds, 1);
+    world_free(&world);
+}
+
+static void
+products_rise_and_fall_with_the_order(void **state)
+{
+    static loyalty_order_line_t lines[] = {
+        LINE("b", 3, 1000), LINE("a", 2, 500), LINE("b", 1, 400)};
+    static loyalty_order_line_t part[] = {LINE("b", 2, -1)};
+    static loyalty_order_line_t more[] = {LINE("b", 3, -1)};
+    loyalty_order_event_t event;
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    event = world_event(&world, "c", "o1", 1900);
+    event.lines = lines;
+    event.nlines = 3;
+    world_apply(&world, &event);
+    world_products(&world, "a:2 b:4");
+
+    /* Two of three for 10.00: 6.67, the third 3.33. */
+    event = world_event(&world, "r1=0", "o1", 1900);
+    event.refund.amount = -1;
+    event.refund.lines = part;
+    event.refund.nlines = 1;
+    world_apply(&world, &event);
+    world_products(&world, "b:-2");
+    assert_int_equal(world.effects.spend_delta, -667);
+
+    event.refund.id = loyalty_str("2");
+    event.refund.lines = more;
+    assert_int_equal(world_apply(&world, &event), LOYALTY_ERROR_REFUSED);
+    assert_string_equal(world.effects.refusal, "refund_more_units_than_left");
+
+    event.refund.lines = part;
+    assert_int_equal(world_apply(&world, &event), LOYALTY_OK);
+    assert_int_equal(world.effects.spend_delta, -733);
+
+    world_run(&world, "x", 1900);
+    world_products(&world, "a:-2");
+    assert_int_equal(world.products, 0);
+    assert_int_equal(world.member.spent_total, 0);
+    world_free(&world);
+}
+
+static void
+lines_may_come_with_the_second_event(void **state)
+{
+    static loyalty_order_line_t lines[] = {LINE("a", 2, 10000)};
+    loyalty_order_event_t event;
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    world_run(&world, "c", 10000);
+    event = world_event(&world, "s", "o1", 10000);
+    event.lines = lines;
+    event.nlines = 1;
+    assert_int_equal(world_apply(&world, &event), LOYALTY_OK);
+    world_products(&world, "a:2");
+    world_run(&world, "r1=10000", 10000);
+    world_products(&world, "a:-2");
+    world_free(&world);
+}
+
+static void
+an_unknown_member_comes_into_being(void **state)
+{
+    loyalty_order_event_t event;
+    world_t world;
+
+    (void)state;
+
+    /* Its sign-up is the order's time, whichever event came first. */
+    world_init(&world);
+    event = world_event(&world, "x", "o1", 10000);
+    event.placed_at = event.occurred_at;
+    world_apply(&world, &event);
+    assert_int_equal(world.member.version, 1);
+    event = world_event(&world, "c", "o1", 10000);
+    event.placed_at = T0 - DAY;
+    world_apply(&world, &event);
+    assert_int_equal(world.member.signed_up_at, T0 - DAY);
+    assert_int_equal(world.member.last_order_at, LOYALTY_UNKNOWN);
+    assert_false(world.member.registered);
+    world_free(&world);
+
+    world_init(&world);
+    world.member.registered = true;
+    world.member.signed_up_at = T0 + DAY;
+    world_run(&world, "c", 10000);
+    assert_int_equal(world.member.signed_up_at, T0 + DAY);
+    assert_int_equal(world.member.last_order_at, T0);
+    world_free(&world);
+}
+
+static void
+a_guests_order_is_counted_and_left_alone(void **state)
+{
+    loyalty_order_event_t event;
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    event = world_event(&world, "p", "o1", 10000);
+    event.member_id = loyalty_str("");
+    assert_int_equal(loyalty_order_apply(&world.program, NULL, &world.order,
+                                         &event, T0, &world.arena,
+                                         &world.effects),
+                     LOYALTY_OK);
+    assert_int_equal(world.effects.outcome, LOYALTY_GUEST);
+    assert_true(world.effects.order_changed);
+
+    /* Who it was comes to be known later. */
+    world_run(&world, "c", 10000);
+    assert_int_equal(world_balance(&world).active, 100);
+
+    /* An event that names nobody is the record's member's. */
+    event = world_event(&world, "x", "o1", 10000);
+    event.member_id = loyalty_str("");
+    world_apply(&world, &event);
+    assert_int_equal(world_balance(&world).active, 0);
+    world_free(&world);
+}
+
+static void
+an_inactive_site_records_totals_only(void **state)
+{
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    world.program.settings.active = false;
+    world_run(&world, "p c", 200000);
+    assert_int_equal(world.member.spent_total, 200000);
+    assert_int_equal(world.member.order_count, 1);
+    assert_int_equal(world.member.points.entries, 0);
+    assert_int_equal(world.member.tier.len, 0);
+
+    world.program.settings.active = true;
+    loyalty_member_evaluate(&world.member, &world.program, world.now,
+                            &world.arena, &world.effects);
+    assert_true(loyalty_str_eq(world.effects.tier_to, loyalty_str("bronze")));
+    world_run(&world, "r1=150000", 200000);
+    assert_int_equal(world.member.points.entries, 0);
+    assert_int_equal(world.member.tier.len, 0);
+    world_free(&world);
+}
+
+static void
+deleted_members_earn_and_erased_do_not(void **state)
+{
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    world.member.deleted_at = T0;
+    world_run(&world, "c", 10000);
+    assert_int_equal(world_balance(&world).active, 100);
+
+    world.member.erased = true;
+    world_run(&world, "x", 10000);
+    assert_int_equal(world.effects.outcome, LOYALTY_GUEST);
+    assert_int_equal(world_balance(&world).active, 100);
+    world_free(&world);
+}
+
+static void
+a_total_of_0_is_an_order(void **state)
+{
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    world_run(&world, "p c", 0);
+    assert_int_equal(world.member.order_count, 1);
+    assert_int_equal(world.member.points.entries, 0);
+    world_run(&world, "r1=0", 0);
+    assert_int_equal(world.member.order_count, 1);
+    assert_int_equal(world_run(&world, "r2=1", 0), LOYALTY_ERROR_REFUSED);
+    world_run(&world, "r", 0);
+    assert_int_equal(world.member.order_count, 0);
+    world_free(&world);
+}
+
+static void
+the_multiplier_is_that_of_the_status_before(void **state)
+{
+    loyalty_order_event_t event;
+    world_t world;
+
+    (void)state;
+
+    /* 6 000.00 makes silver, at 1; then 100.00 at 1.5. */
+    world_init(&world);
+    world_run(&world, "c", 600000);
+    assert_int_equal(world_balance(&world).active, 6000);
+    assert_int_equal(world.effects.tier_from.len, 0);
+    assert_true(loyalty_str_eq(world.effects.tier_to, loyalty_str("silver")));
+
+    world.order = NULL;
+    event = world_event(&world, "c", "o2", 10000);
+    world_apply(&world, &event);
+    assert_int_equal(world_balance(&world).active, 6150);
+
+    /* Cancelled and done again, it does not count for itself. */
+    world.order = NULL;
+    event = world_event(&world, "c", "o3", 400000);
+    world_apply(&world, &event);
+    assert_true(loyalty_str_eq(world.member.tier, loyalty_str("gold")));
+    event = world_event(&world, "c/2", "o3", 400000);
+    world_apply(&world, &event);
+    assert_int_equal(world_balance(&world).active, 6150 + 6000);
+    world_free(&world);
+}
+
+static void
+points_start_and_expire_by_the_settings(void **state)
+{
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    world.program.settings.points_pending_days = 14;
+    world.program.settings.points_expire_days = 365;
+    world_run(&world, "p s c", 10000); /* c is the earlier of the two */
+    assert_int_equal(world.member.points.lots[0].created_at, T0 + HOUR);
+    assert_int_equal(world.member.points.lots[0].starts_at,
+                     T0 + HOUR + 14 * DAY);
+    assert_int_equal(world.member.points.lots[0].expires_at,
+                     T0 + HOUR + 379 * DAY);
+    assert_int_equal(world_balance(&world).pending, 100);
+    assert_int_equal(world_balance(&world).life, 100);
+    world_free(&world);
+}
+
+static void
+points_paid_with_an_order_come_back_with_its_cancellation(void **state)
+{
+    loyalty_order_t *order;
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    world_run(&world, "c", 10000);
+    order = NULL;
+
+#define SPEND(id, amount)                                                      \
+    loyalty_order_spend(&world.program, &world.member, &order,                 \
+                        loyalty_str("o2"), loyalty_str(id), amount, world.now, \
+                        &world.arena, &world.effects)
+
+    assert_int_equal(SPEND("d1", 101), LOYALTY_ERROR_INSUFFICIENT);
+    assert_null(order);
+    assert_int_equal(SPEND("d1", 60), LOYALTY_OK);
+    assert_int_equal(SPEND("d1", 60), LOYALTY_OK);
+    assert_int_equal(world.effects.outcome, LOYALTY_DUPLICATE);
+    assert_int_equal(SPEND("d1", 61), LOYALTY_ERROR_CONFLICT);
+    assert_int_equal(world_balance(&world).active, 40);
+    assert_int_equal(world_balance(&world).spent, 60);
+    world.entries -= 60;
+
+    world.order = order;
+    assert_int_equal(world_run(&world, "", 0), LOYALTY_OK);
+    {
+        loyalty_order_event_t event = world_event(&world, "x", "o2", -1);
+
+        world_apply(&world, &event);
+        order = world.order;
+    }
+    assert_int_equal(world_balance(&world).active, 100);
+    assert_int_equal(world_balance(&world).spent, 0);
+    assert_int_equal(world.member.points.nlots, 1);
+    assert_int_equal(SPEND("d2", 10), LOYALTY_ERROR_REFUSED);
+    world_free(&world);
+}
+
+static void
+an_overflow_changes_nothing(void **state)
+{
+    loyalty_order_event_t event;
+    loyalty_member_t before;
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    world_run(&world, "c", INT64_MAX - 1000);
+    before = world.member;
+    world.order = NULL;
+    event = world_event(&world, "c", "o2", 2000);
+    assert_int_equal(world_apply(&world, &event), LOYALTY_ERROR_OVERFLOW);
+    assert_null(world.order);
+    assert_int_equal(world.member.version, before.version);
+    assert_int_equal(world.member.spent_total, before.spent_total);
+    assert_int_equal(world.effects.points.n, 0);
+    world_free(&world);
+}
+
+static void
+records_keep_their_limits(void **state)
+{
+    loyalty_order_event_t event;
+    char id[16];
+    world_t world;
+    int i;
+
+    (void)state;
+
+    world_init(&world);
+    event = world_event(&world, "c", "o1", 1000000);
+    world_apply(&world, &event);
+    event = world_event(&world, "r1=1", "o1", 1000000);
+    for (i = 0; i < LOYALTY_ORDER_REFUNDS_MAX + 1; i++) {
+        snprintf(id, sizeof(id), "%d", i);
+        event.refund.id = loyalty_str_from(id);
+        assert_int_equal(loyalty_order_apply(&world.program, &world.member,
+                                             &world.order, &event, world.now,
+                                             &world.arena, &world.effects),
+                         i < LOYALTY_ORDER_REFUNDS_MAX ? LOYALTY_OK
+                                                       : LOYALTY_ERROR_LIMIT);
+        world_store(&world);
+    }
+    world_free(&world);
+
+    world_init(&world);
+    for (i = 1; i <= LOYALTY_ORDER_ATTEMPTS_MAX + 1; i++) {
+        event = world_event(&world, "p", "o1", 1000);
+        event.attempt = i;
+        assert_int_equal(world_apply(&world, &event),
+                         i <= LOYALTY_ORDER_ATTEMPTS_MAX ? LOYALTY_OK
+                                                         : LOYALTY_ERROR_LIMIT);
+    }
+    world_free(&world);
+}
+
+static void
+bad_events_are_refused_whole(void **state)
+{
+    static const struct {
+        int32_t attempt;
+        loyalty_order_status_t status;
+        int64_t total;
+    } cases[] = {
+        {0, LOYALTY_ORDER_COMPLETED, 1},    {1, 0, 1},
+        {1, LOYALTY_ORDER_REFUNDED + 1, 1}, {1, LOYALTY_ORDER_COMPLETED, -1},
+        {1, LOYALTY_ORDER_CANCELLED, -2},
+    };
+    loyalty_order_event_t event;
+    world_t world;
+    size_t i;
+
+    (void)state;
+
+    world_init(&world);
+    for (i = 0; i < COUNT(cases); i++) {
+        event = world_event(&world, "c", "o1", cases[i].total);
+        event.attempt = cases[i].attempt;
+        event.status = cases[i].status;
+        assert_int_equal(world_apply(&world, &event), LOYALTY_ERROR_INVALID);
+    }
+
+    event = world_event(&world, "c", "o1", 1);
+    event.member_id = loyalty_str("m2");
+    assert_int_equal(world_apply(&world, &event), LOYALTY_ERROR_INVALID);
+    assert_null(world.order);
+    world_free(&world);
+}
+
+/*
+ * Random orders of one member, their events shuffled, doubled and interleaved.
+ * What must come out is computed here in another way: from the set of events
+ * of each order, without any order of arrival.
+ */
+
+#define ORDERS 4
+#define WORDS 12
+
+typedef struct {
+    char words[WORDS][16];
+    size_t nwords;
+    int64_t total;
+    bool seen[3][128]; /* attempt, letter */
+    int64_t refunds[3];
+} history_t;
+
+static uint64_t seed;
+
+static uint64_t
+random_below(uint64_t n)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed % n;
+}
+
+static void
+add_word(history_t *history, char letter, int attempt)
+{
+    char *word = history->words[history->nwords];
+    int64_t left, amount;
+
+    if (letter == 'r') {
+        left = history->total - history->refunds[attempt];
+        amount = random_below(3) == 0
+                     ? left
+                     : (int64_t)random_below((uint64_t)left + 1);
+        history->refunds[attempt] += amount;
+        snprintf(word, 16, "r%zu=%lld/%d", history->nwords, (long long)amount,
+                 attempt);
+    } else {
+        snprintf(word, 16, "%c/%d", letter, attempt);
+    }
+
+    history->seen[attempt][(unsigned char)letter] = true;
+    history->nwords++;
+}
+
+static void
+make_history(history_t *history)
+{
+    *history = (history_t){0};
+    history->total = (int64_t)random_below(100000);
+    while (history->nwords < WORDS && random_below(8) != 0) {
+        add_word(history, "pccssrrx"[random_below(8)],
+                 random_below(4) == 0 ? 2 : 1);
+    }
+}
+
+static void
+expect(const history_t *history, int64_t *spend, int64_t *orders,
+       int64_t *active, int64_t *pending)
+{
+    int dead = history->seen[2]['x'] ? 2 : history->seen[1]['x'] ? 1 : 0;
+    int64_t left;
+    int attempt;
+
+    for (attempt = 2; attempt > dead; attempt--) {
+        if (history->seen[attempt]['c'] || history->seen[attempt]['s']) {
+            left = history->total - history->refunds[attempt];
+            *spend += left;
+            *orders += left > 0 || history->total == 0;
+            *active += history->total / 100;
+            if (history->total > 0) {
+                *active -= history->total / 100 * history->refunds[attempt]
+                           / history->total;
+            }
+            return;
+        }
+    }
+    for (attempt = 2; attempt > dead; attempt--) {
+        if (history->seen[attempt]['p']) {
+            *pending += history->total / 100;
+            return;
+        }
+    }
+}
+
+/* Applies the words of all orders in a random order, each once or twice. */
+static void
+arrive(world_t *world, const history_t *histories, loyalty_order_t **orders)
+{
+    static const char *const ids[ORDERS] = {"o1", "o2", "o3", "o4"};
+    struct {
+        size_t order;
+        const char *word;
+    } queue[ORDERS * WORDS * 2], swap;
+    loyalty_order_event_t event;
+    size_t i, j, n = 0;
+
+    for (i = 0; i < ORDERS; i++) {
+        for (j = 0; j < histories[i].nwords; j++) {
+            queue[n].order = i;
+            queue[n++].word = histories[i].words[j];
+            if (random_below(4) == 0) {
+                queue[n] = queue[n - 1];
+                n++;
+            }
+        }
+    }
+
+    for (i = n; i > 1; i--) {
+        j = random_below(i);
+        swap = queue[i - 1];
+        queue[i - 1] = queue[j];
+        queue[j] = swap;
+    }
+
+    for (i = 0; i < n; i++) {
+        event = world_event(world, queue[i].word, ids[queue[i].order],
+                            histories[queue[i].order].total);
+        world->order = orders[queue[i].order];
+        assert_int_equal(world_apply(world, &event), LOYALTY_OK);
+        orders[queue[i].order] = world->order;
+    }
+}
+
+static void
+any_order_of_arrival_ends_in_one_state(void **state)
+{
+    const char *text = getenv("LOYALTY_HISTORIES");
+    long n, count = text == NULL ? 3000 : atol(text);
+    int64_t spend, orders, active, pending;
+    loyalty_order_t *records[ORDERS];
+    history_t histories[ORDERS];
+    loyalty_balance_t balance;
+    world_t world;
+    size_t i;
+
+    (void)state;
+
+    for (n = 1; n <= count; n++) {
+        seed = (uint64_t)n * UINT64_C(0x9e3779b97f4a7c15);
+        spend = orders = active = pending = 0;
+        for (i = 0; i < ORDERS; i++) {
+            make_history(&histories[i]);
+            expect(&histories[i], &spend, &orders, &active, &pending);
+            records[i] = NULL;
+        }
+
+        world_init(&world);
+        world.program.ntiers = 0; /* no multiplier intervenes */
+        world.now = T0 + 9 * HOUR;
+        arrive(&world, histories, records);
+        balance = world_balance(&world);
+
+        if (world.member.spent_total != spend
+            || world.member.order_count != orders || balance.active != active
+            || balance.life != active || balance.pending != pending) {
+            fail_msg("history %ld: spend %lld %lld, orders %lld %lld, "
+                     "active %lld %lld, pending %lld %lld",
+                     n, (long long)world.member.spent_total, (long long)spend,
+                     (long long)world.member.order_count, (long long)orders,
+                     (long long)balance.active, (long long)active,
+                     (long long)balance.pending, (long long)pending);
+        }
+        world_free(&world);
+    }
+}
+
+static void
+record_bytes_from_elsewhere_are_refused(void **state)
+{
+    static loyalty_order_line_t lines[] = {LINE("a", 2, 10000)};
+    loyalty_order_event_t event;
+    loyalty_order_t *order;
+    loyalty_str_t bytes;
+    char *changed;
+    world_t world;
+    size_t i, bit;
+
+    (void)state;
+
+    world_init(&world);
+    event = world_event(&world, "c", "o1", 10000);
+    event.lines = lines;
+    event.nlines = 1;
+    world_apply(&world, &event);
+    world_run(&world, "r1=100 r2=200", 10000);
+    assert_int_equal(loyalty_order_encode(world.order, &world.arena, &bytes),
+                     LOYALTY_OK);
+
+    changed = loyalty_alloc(&world.arena, bytes.len + 1);
+    memcpy(changed, bytes.data, bytes.len);
+    for (i = 0; i < bytes.len; i++) {
+        for (bit = 0; bit < 8; bit++) {
+            changed[i] ^= (char)(1 << bit);
+            assert_int_not_equal(
+                loyalty_order_decode((loyalty_str_t){changed, bytes.len},
+                                     &world.arena, &order),
+                LOYALTY_OK);
+            changed[i] ^= (char)(1 << bit);
+        }
+        assert_int_not_equal(loyalty_order_decode((loyalty_str_t){changed, i},
+                                                  &world.arena, &order),
+                             LOYALTY_OK);
+    }
+    assert_int_equal(
+        loyalty_order_decode((loyalty_str_t){changed, bytes.len + 1},
+                             &world.arena, &order),
+        LOYALTY_ERROR_CORRUPT);
+    assert_int_equal(loyalty_order_decode(
+                         (loyalty_str_t){changed, LOYALTY_ORDER_RECORD_MAX + 1},
+                         &world.arena, &order),
+                     LOYALTY_ERROR_LIMIT);
+    world_free(&world);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_path_ends_where_it_should),
+        cmocka_unit_test(the_same_key_with_other_content_is_refused),
+        cmocka_unit_test(completed_and_shipped_may_not_contradict_each_other),
+        cmocka_unit_test(outcomes_and_refusals_are_named),
+        cmocka_unit_test(products_rise_and_fall_with_the_order),
+        cmocka_unit_test(lines_may_come_with_the_second_event),
+        cmocka_unit_test(an_unknown_member_comes_into_being),
+        cmocka_unit_test(a_guests_order_is_counted_and_left_alone),
+        cmocka_unit_test(an_inactive_site_records_totals_only),
+        cmocka_unit_test(deleted_members_earn_and_erased_do_not),
+        cmocka_unit_test(a_total_of_0_is_an_order),
+        cmocka_unit_test(the_multiplier_is_that_of_the_status_before),
+        cmocka_unit_test(points_start_and_expire_by_the_settings),
+        cmocka_unit_test(
+            points_paid_with_an_order_come_back_with_its_cancellation),
+        cmocka_unit_test(an_overflow_changes_nothing),
+        cmocka_unit_test(records_keep_their_limits),
+        cmocka_unit_test(bad_events_are_refused_whole),
+        cmocka_unit_test(any_order_of_arrival_ends_in_one_state),
+        cmocka_unit_test(record_bytes_from_elsewhere_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,12 @@
 #define DAY LOYALTY_DAY
 #define HOUR LOYALTY_HOUR
 
+/* A line of `sku`: quantity and amount. */
+#define LINE(name, units, worth)                                               \
+    {                                                                          \
+        .sku = loyalty_str(name), .quantity = (units), .amount = (worth)       \
+    }
+
 typedef struct {
     loyalty_program_t program;
     loyalty_tier_t tiers[3];
@@ -97,6 +103,35 @@ world_check(const world_t *world)
     assert_int_equal(world->entries, balance);
 }
 
+/* Every state a test comes by goes through the codecs. */
+static inline void
+world_store(world_t *world)
+{
+    loyalty_str_t bytes, again;
+
+    assert_int_equal(
+        loyalty_member_encode(&world->member, &world->arena, &bytes),
+        LOYALTY_OK);
+    assert_int_equal(
+        loyalty_member_decode(bytes, &world->arena, &world->member),
+        LOYALTY_OK);
+    assert_int_equal(
+        loyalty_member_encode(&world->member, &world->arena, &again),
+        LOYALTY_OK);
+    assert_true(loyalty_str_eq(bytes, again));
+
+    if (world->order == NULL) {
+        return;
+    }
+    assert_int_equal(loyalty_order_encode(world->order, &world->arena, &bytes),
+                     LOYALTY_OK);
+    assert_int_equal(loyalty_order_decode(bytes, &world->arena, &world->order),
+                     LOYALTY_OK);
+    assert_int_equal(loyalty_order_encode(world->order, &world->arena, &again),
+                     LOYALTY_OK);
+    assert_true(loyalty_str_eq(bytes, again));
+}
+
 static inline loyalty_status_t
 world_apply(world_t *world, const loyalty_order_event_t *event)
 {
@@ -106,6 +141,7 @@ world_apply(world_t *world, const loyalty_order_event_t *event)
                              event, world->now, &world->arena, &world->effects);
     world_count(world);
     world_check(world);
+    world_store(world);
     return rc;
 }
 
@@ -179,6 +215,33 @@ world_run(world_t *world, const char *words, int64_t total)
     }
 
     return rc;
+}
+
+/* What the member's points read at `now`. */
+static inline loyalty_balance_t
+world_balance(const world_t *world)
+{
+    loyalty_balance_t balance;
+
+    loyalty_ledger_balance(&world->member.points, world->now, &balance);
+    return balance;
+}
+
+/* "b:3 a:-1": the product deltas of the last change. */
+static inline void
+world_products(const world_t *world, const char *expected)
+{
+    char text[512] = "";
+    size_t i, n = 0;
+
+    for (i = 0; i < world->effects.nproducts; i++) {
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s:%lld",
+                              i == 0 ? "" : " ",
+                              (int)world->effects.products[i].sku.len,
+                              world->effects.products[i].sku.data,
+                              (long long)world->effects.products[i].units);
+    }
+    assert_string_equal(text, expected);
 }
 
 #endif
