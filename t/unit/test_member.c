@@ -116,15 +116,13 @@ staff_give_and_take_points_and_credits(void **state)
     assert_int_equal(world.effects.credits.n, 1);
     assert_int_equal(world.effects.points.n, 0);
     assert_int_equal(world.member.credits.lots[0].remaining, 1250);
-    assert_int_equal(grant(&world, 0, T0, false, false),
-                     LOYALTY_ERROR_INVALID);
+    assert_int_equal(grant(&world, 0, T0, false, false), LOYALTY_ERROR_INVALID);
     assert_int_equal(grant(&world, INT64_MIN, T0, false, false),
                      LOYALTY_ERROR_OVERFLOW);
     world_store(&world);
 
     world.member.erased = true;
-    assert_int_equal(grant(&world, 1, T0, false, false),
-                     LOYALTY_ERROR_REFUSED);
+    assert_int_equal(grant(&world, 1, T0, false, false), LOYALTY_ERROR_REFUSED);
     assert_string_equal(world.effects.refusal, "member_erased");
     world_free(&world);
 }
@@ -149,8 +147,7 @@ earned_grants_count_for_life_and_status(void **state)
     assert_int_equal(world.effects.outcome, LOYALTY_DUPLICATE);
     loyalty_member_evaluate(&world.member, &world.program, T0 + 30 * DAY + 1,
                             &world.arena, &world.effects);
-    assert_true(loyalty_str_eq(world.effects.tier_from,
-                               loyalty_str("bronze")));
+    assert_true(loyalty_str_eq(world.effects.tier_from, loyalty_str("bronze")));
     assert_int_equal(world.effects.tier_to.len, 0);
     world_free(&world);
 }
@@ -178,10 +175,8 @@ a_rolling_window_slides_and_grace_waits(void **state)
 
     for (night = 0; night < 2; night++) {
         world_init(&world);
-        world.program.settings.window =
-            (loyalty_window_t){.kind = LOYALTY_WINDOW_ROLLING,
-                               .days = 30,
-                               .grace_days = 5};
+        world.program.settings.window = (loyalty_window_t){
+            .kind = LOYALTY_WINDOW_ROLLING, .days = 30, .grace_days = 5};
         event = world_event(&world, "c", "o1", 500000);
         world_apply(&world, &event);
         world.order = NULL;
@@ -278,9 +273,9 @@ contributions_are_bounded(void **state)
                 LOYALTY_OK);
         }
         if (i % 1000 == 0) {
-            copy.contributions = loyalty_alloc(
-                &world.arena,
-                (copy.ncontributions + 1001) * sizeof(*copy.contributions));
+            copy.contributions =
+                loyalty_alloc(&world.arena, (copy.ncontributions + 1001)
+                                                * sizeof(*copy.contributions));
             if (world.member.ncontributions > 0) {
                 memcpy(copy.contributions, world.member.contributions,
                        copy.ncontributions * sizeof(*copy.contributions));
@@ -288,14 +283,14 @@ contributions_are_bounded(void **state)
         }
         snprintf(id, sizeof(id), "%06d", i);
         loyalty_member_contribute(
-            &copy, &(loyalty_contribution_t){.order_id = {strcpy(
-                                                 loyalty_alloc(&world.arena,
-                                                               sizeof(id)),
-                                                 id),
-                                                          6},
-                                             .placed_at = T0 + i,
-                                             .spend = 1,
-                                             .counts = true});
+            &copy,
+            &(loyalty_contribution_t){
+                .order_id = {strcpy(loyalty_alloc(&world.arena, sizeof(id)),
+                                    id),
+                             6},
+                .placed_at = T0 + i,
+                .spend = 1,
+                .counts = true});
         world.member = copy;
     }
 
@@ -392,20 +387,18 @@ a_member_reads_as_the_contract_says(void **state)
     world_init(&world);
     fill(&world);
     world_store(&world);
-    json = loyalty_member_to_json(&world.member, &world.program,
-                                  T0 + 4 * DAY);
+    json = loyalty_member_to_json(&world.member, &world.program, T0 + 4 * DAY);
     text = json_dumps(json, 0);
     assert_string_equal(text, expected);
     free(text);
     json_decref(json);
 
     /* A clock that is moved on shows what will have expired. */
-    json = loyalty_member_to_json(&world.member, &world.program,
-                                  T0 + 400 * DAY);
-    assert_int_equal(
-        json_integer_value(json_object_get(json_object_get(json, "points"),
-                                           "expired")),
-        5990);
+    json =
+        loyalty_member_to_json(&world.member, &world.program, T0 + 400 * DAY);
+    assert_int_equal(json_integer_value(json_object_get(
+                         json_object_get(json, "points"), "expired")),
+                     5990);
     json_decref(json);
     world_free(&world);
 }
@@ -424,9 +417,8 @@ bytes_from_elsewhere_are_refused(void **state)
     world_init(&world);
     fill(&world);
     world_store(&world);
-    assert_int_equal(
-        loyalty_member_encode(&world.member, &world.arena, &bytes),
-        LOYALTY_OK);
+    assert_int_equal(loyalty_member_encode(&world.member, &world.arena, &bytes),
+                     LOYALTY_OK);
 
     changed = loyalty_alloc(&world.arena, bytes.len + 1);
     memcpy(changed, bytes.data, bytes.len);
@@ -439,20 +431,18 @@ bytes_from_elsewhere_are_refused(void **state)
                 LOYALTY_OK);
             changed[i] ^= (char)(1 << bit);
         }
-        assert_int_not_equal(
-            loyalty_member_decode((loyalty_str_t){changed, i}, &world.arena,
-                                  &member),
-            LOYALTY_OK);
+        assert_int_not_equal(loyalty_member_decode((loyalty_str_t){changed, i},
+                                                   &world.arena, &member),
+                             LOYALTY_OK);
     }
     assert_int_equal(
         loyalty_member_decode((loyalty_str_t){changed, bytes.len + 1},
                               &world.arena, &member),
         LOYALTY_ERROR_CORRUPT);
-    assert_int_equal(
-        loyalty_member_decode(
-            (loyalty_str_t){changed, LOYALTY_MEMBER_SIZE_MAX + 1},
-            &world.arena, &member),
-        LOYALTY_ERROR_LIMIT);
+    assert_int_equal(loyalty_member_decode(
+                         (loyalty_str_t){changed, LOYALTY_MEMBER_SIZE_MAX + 1},
+                         &world.arena, &member),
+                     LOYALTY_ERROR_LIMIT);
     world_free(&world);
 }
 
@@ -461,7 +451,7 @@ a_typical_member_is_small(void **state)
 {
     loyalty_order_event_t event;
     loyalty_str_t bytes;
-    char id[16];
+    char id[24];
     world_t world;
     int i;
 
@@ -479,9 +469,8 @@ a_typical_member_is_small(void **state)
         world.order = NULL;
         world_apply(&world, &event);
     }
-    assert_int_equal(
-        loyalty_member_encode(&world.member, &world.arena, &bytes),
-        LOYALTY_OK);
+    assert_int_equal(loyalty_member_encode(&world.member, &world.arena, &bytes),
+                     LOYALTY_OK);
     print_message("# a member with 5 orders: %zu bytes\n", bytes.len);
     assert_true(bytes.len < 512);
     world_free(&world);
