@@ -65,10 +65,10 @@ static const loyalty_shape_t line_shape =
     LOYALTY_SHAPE("a line", line_fields, loyalty_cart_line_t, NULL);
 
 static const loyalty_field_t entry_fields[] = {
-    {.name = "id", .kind = LOYALTY_FIELD_ID,
-     .offset = AT(loyalty_cart_entry_t, id)},
-    {.name = "offer_id", .kind = LOYALTY_FIELD_ID, .required = true,
-     .offset = AT(loyalty_cart_entry_t, offer)},
+    {.name = "id", .kind = LOYALTY_FIELD_STRING,
+     .offset = AT(loyalty_cart_entry_t, id), .check = loyalty_check_id},
+    {.name = "offer_id", .kind = LOYALTY_FIELD_STRING, .required = true,
+     .offset = AT(loyalty_cart_entry_t, offer), .check = loyalty_check_id},
     {.name = "code", .kind = LOYALTY_FIELD_STRING,
      .offset = AT(loyalty_cart_entry_t, code), .min = 0,
      .max = LOYALTY_CODE_MAX},

@@ -18,6 +18,8 @@ static const struct {
     {"designs", &loyalty_design_shape},
     {"templates", &loyalty_message_template_shape},
     {"categories", &loyalty_category_shape},
+    {"offers", &loyalty_offer_shape},
+    {"rules", &loyalty_rule_shape},
 };
 
 /* object[name], with `absent` (stolen) put there if there is nothing. */

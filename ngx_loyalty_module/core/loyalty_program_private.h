@@ -19,6 +19,7 @@ struct loyalty_program_private_s {
     loyalty_arena_t arena; /* all but the document and compiled patterns */
     loyalty_map_t templates_by_id;
     loyalty_map_t offers_by_id;
+    loyalty_map_t rules_by_id;
     loyalty_category_rule_t *categories;
     size_t ncategories;
     loyalty_pattern_t **patterns; /* every one, to be freed */
@@ -36,6 +37,15 @@ extern const loyalty_shape_t loyalty_tier_shape;
 extern const loyalty_shape_t loyalty_design_shape;
 extern const loyalty_shape_t loyalty_message_template_shape;
 extern const loyalty_shape_t loyalty_category_shape;
+extern const loyalty_shape_t loyalty_offer_shape;
+extern const loyalty_shape_t loyalty_rule_shape;
+
+void loyalty_read_offers(loyalty_reader_t *reader, json_t *array);
+void loyalty_read_rules(loyalty_reader_t *reader, json_t *array);
+
+/* What has no name is called by its id. */
+void loyalty_name_by_id(loyalty_reader_t *reader, loyalty_texts_t *name,
+                        loyalty_str_t id);
 
 /* Compiles the pattern being read; NULL with a problem, or without memory. */
 loyalty_pattern_t *loyalty_read_pattern(loyalty_reader_t *reader,

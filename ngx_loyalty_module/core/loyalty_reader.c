@@ -96,199 +96,6 @@ string_of(json_t *value)
                            json_string_length(value)};
 }
 
-static bool
-is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* Characters, not bytes: what a JSON Schema's maxLength counts. */
-static size_t
-length_of(loyalty_str_t text)
-{
-    size_t i, n = 0;
-
-    for (i = 0; i < text.len; i++) {
-        n += ((unsigned char)text.data[i] & 0xc0) != 0x80;
-    }
-
-    return n;
-}
-
-static bool
-has_control(loyalty_str_t text, bool lines)
-{
-    unsigned char c;
-    size_t i;
-
-    for (i = 0; i < text.len; i++) {
-        c = (unsigned char)text.data[i];
-        if ((c < 0x20 && !(lines && (c == '\n' || c == '\r' || c == '\t')))
-            || c == 0x7f) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-static bool
-is_site_id(loyalty_str_t text)
-{
-    size_t i;
-    char c;
-
-    for (i = 0; i < text.len; i++) {
-        c = text.data[i];
-        if (!((c >= 'a' && c <= 'z') || is_digit(c)
-              || (i > 0 && (c == '-' || c == '_')))) {
-            return false;
-        }
-    }
-
-    return text.len > 0 && text.len <= LOYALTY_SITE_ID_MAX;
-}
-
-const char *
-loyalty_check_id(loyalty_str_t text)
-{
-    bool good = text.len > 0 && text.len <= LOYALTY_ID_MAX;
-    size_t i;
-    char c;
-
-    for (i = 0; good && i < text.len; i++) {
-        c = text.data[i];
-        good = is_letter(c) || is_digit(c)
-               || (i > 0 && (c == '-' || c == '_' || c == '.'));
-    }
-
-    return good ? NULL
-                : "must be 1 to 64 letters, digits, '-', '_' or '.', and "
-                  "begin with a letter or digit";
-}
-
-/* RFC 5646 in outline: a language, then subtags. */
-const char *
-loyalty_check_locale(loyalty_str_t text)
-{
-    bool good = text.len <= LOYALTY_LOCALE_MAX;
-    size_t i, run = 0, tags = 0;
-
-    for (i = 0; good && i <= text.len; i++) {
-        if (i == text.len || text.data[i] == '-') {
-            good = run >= (tags == 0 ? 2 : 1) && run <= 8;
-            run = 0;
-            tags++;
-        } else {
-            good = is_letter(text.data[i])
-                   || (tags > 0 && is_digit(text.data[i]));
-            run++;
-        }
-    }
-
-    return good ? NULL
-                : "must be a language tag such as \"en\" or \"fr-CA\"";
-}
-
-const char *
-loyalty_check_sku(loyalty_str_t text)
-{
-    return text.len > 0 && length_of(text) <= LOYALTY_SKU_MAX
-                   && !has_control(text, false)
-               ? NULL
-               : "must be a SKU of 1 to 128 characters";
-}
-
-const char *
-loyalty_check_category(loyalty_str_t text)
-{
-    bool good = text.len > 0 && length_of(text) <= LOYALTY_CATEGORY_MAX
-                && !has_control(text, false) && text.data[text.len - 1] != '/';
-    size_t i;
-
-    for (i = 0; good && i < text.len; i++) {
-        good = text.data[i] != '/' || (i > 0 && text.data[i - 1] != '/');
-    }
-
-    return good ? NULL
-                : "must be a path such as \"home/lighting\", of at most 256 "
-                  "characters, no '/' at its ends nor two in a row";
-}
-
-static bool
-is_url(loyalty_str_t text)
-{
-    size_t i;
-    char c;
-
-    if (text.len == 0 || text.len > LOYALTY_URL_MAX) {
-        return false;
-    }
-
-    for (i = 0; i < text.len; i++) {
-        c = text.data[i];
-        if (c <= ' ' || c >= 0x7f || strchr("\"'<>\\^`{|}", c) != NULL) {
-            return false;
-        }
-    }
-
-    if (text.data[0] == '/') {
-        return text.len == 1 || text.data[1] != '/';
-    }
-
-    return text.len > 8 && memcmp(text.data, "https://", 8) == 0
-           && text.data[8] != '/';
-}
-
-static bool
-is_color(loyalty_str_t text)
-{
-    size_t i;
-
-    if (text.len != 7 || text.data[0] != '#') {
-        return false;
-    }
-
-    for (i = 1; i < text.len; i++) {
-        if (!is_digit(text.data[i])
-            && strchr("abcdefABCDEF", text.data[i]) == NULL) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-static const char *
-string_problem(const loyalty_field_t *field, loyalty_str_t text)
-{
-    switch (field->kind) {
-    case LOYALTY_FIELD_SITE_ID:
-        return is_site_id(text) ? NULL
-                                : "must be 1 to 64 lower-case letters, "
-                                  "digits, '-' or '_', and begin with a "
-                                  "letter or digit";
-    case LOYALTY_FIELD_ID:
-        return loyalty_check_id(text);
-    case LOYALTY_FIELD_COLOR:
-        return is_color(text) ? NULL : "must be a colour such as \"#b87333\"";
-    case LOYALTY_FIELD_URL:
-        return is_url(text) ? NULL
-                            : "must begin with \"https://\" or a single '/', "
-                              "without blanks or quotes, at most 2048 "
-                              "characters";
-    default:
-        return has_control(text, field->lines)
-                   ? "must not have control characters" : NULL;
-    }
-}
-
 static void
 read_string(loyalty_reader_t *reader, const loyalty_field_t *field,
             json_t *value, loyalty_str_t *target)
@@ -303,7 +110,7 @@ read_string(loyalty_reader_t *reader, const loyalty_field_t *field,
     }
 
     text = string_of(value);
-    length = length_of(text);
+    length = loyalty_length(text);
 
     if (field->max != 0
         && (length > (size_t)field->max || length < (size_t)field->min)) {
@@ -313,7 +120,10 @@ read_string(loyalty_reader_t *reader, const loyalty_field_t *field,
         return;
     }
 
-    problem = string_problem(field, text);
+    problem = loyalty_check_text(text, field->lines);
+    if (problem == NULL && field->check != NULL) {
+        problem = field->check(text);
+    }
     if (problem != NULL) {
         loyalty_report(reader, NULL, "%s", problem);
         return;
@@ -514,6 +324,12 @@ present(json_t *object, const char *name)
     return json_is_null(value) ? NULL : value;
 }
 
+bool
+loyalty_has(json_t *object, const char *key)
+{
+    return present(object, key) != NULL;
+}
+
 static void
 read_absent(loyalty_reader_t *reader, const loyalty_field_t *field,
             void *target)
@@ -533,11 +349,7 @@ read_absent(loyalty_reader_t *reader, const loyalty_field_t *field,
     case LOYALTY_FIELD_NAME:
         *(int *)target = (int)field->absent;
         break;
-    case LOYALTY_FIELD_SITE_ID:
-    case LOYALTY_FIELD_ID:
     case LOYALTY_FIELD_STRING:
-    case LOYALTY_FIELD_COLOR:
-    case LOYALTY_FIELD_URL:
         *(loyalty_str_t *)target = loyalty_str_from(field->absent_text);
         break;
     case LOYALTY_FIELD_TEXTS:
@@ -577,11 +389,7 @@ read_present(loyalty_reader_t *reader, const loyalty_field_t *field,
     case LOYALTY_FIELD_NAME:
         *(int *)target = read_name(reader, field, value);
         break;
-    case LOYALTY_FIELD_SITE_ID:
-    case LOYALTY_FIELD_ID:
     case LOYALTY_FIELD_STRING:
-    case LOYALTY_FIELD_COLOR:
-    case LOYALTY_FIELD_URL:
         read_string(reader, field, value, target);
         break;
     case LOYALTY_FIELD_TEXTS:
@@ -600,7 +408,7 @@ void
 loyalty_read_value(loyalty_reader_t *reader, const char *key, json_t *value,
                    const loyalty_field_t *field, void *target)
 {
-    size_t mark = loyalty_enter(reader, key);
+    size_t mark = key == NULL ? reader->len : loyalty_enter(reader, key);
 
     read_present(reader, field, value, target);
     loyalty_leave(reader, mark);
@@ -788,6 +596,28 @@ loyalty_read_strings(loyalty_reader_t *reader, json_t *array, size_t max,
     return strings;
 }
 
+void
+loyalty_check_references(loyalty_reader_t *reader, json_t *object,
+                         const char *key, const char *where,
+                         bool (*find)(const loyalty_program_t *program,
+                                      loyalty_str_t id))
+{
+    size_t i, item_mark, mark = loyalty_enter(reader, key);
+    json_t *value;
+
+    json_array_foreach(json_object_get(object, key), i, value) {
+        if (json_is_string(value)
+            && !find(reader->program, string_of(value))) {
+            item_mark = loyalty_enter_index(reader, i);
+            loyalty_report(reader, NULL, "is no id in %s: add it there, or "
+                           "remove it here", where);
+            loyalty_leave(reader, item_mark);
+        }
+    }
+
+    loyalty_leave(reader, mark);
+}
+
 /* The JSON of what stands for an absent field; NULL: nothing does. */
 static json_t *
 absent_json(const loyalty_field_t *field)
@@ -803,6 +633,9 @@ absent_json(const loyalty_field_t *field)
         return field->absent < field->min || field->absent > field->max
                    ? NULL : json_integer(field->absent);
     case LOYALTY_FIELD_DECIMAL:
+        if (field->absent < field->min) {
+            return NULL;
+        }
         loyalty_decimal_format(field->absent, field->scale, text);
         return json_string(text);
     case LOYALTY_FIELD_NAME:

@@ -11,6 +11,7 @@
 #ifndef LOYALTY_READER_H
 #define LOYALTY_READER_H
 
+#include "loyalty_check.h"
 #include "loyalty_map.h"
 #include "loyalty_program.h"
 
@@ -35,12 +36,9 @@ typedef enum {
     LOYALTY_FIELD_INT64,   /* int64_t, min to max */
     LOYALTY_FIELD_DECIMAL, /* int64_t scaled by 10^scale, min to max */
     LOYALTY_FIELD_NAME,    /* an enum, one of `names` */
-    LOYALTY_FIELD_SITE_ID, /* the rest: loyalty_str_t, but for ... */
-    LOYALTY_FIELD_ID,
-    LOYALTY_FIELD_STRING, /* at most `max` characters */
-    LOYALTY_FIELD_COLOR,
-    LOYALTY_FIELD_URL,
-    LOYALTY_FIELD_TEXTS,   /* loyalty_texts_t, each at most `max` long */
+    LOYALTY_FIELD_STRING,  /* loyalty_str_t, min to max characters unless
+                              max is 0, and as `check` likes it */
+    LOYALTY_FIELD_TEXTS,   /* loyalty_texts_t, each such a string */
     LOYALTY_FIELD_INSTANT, /* loyalty_instant_t */
     LOYALTY_FIELD_OBJECT,  /* a struct by `shape` */
     LOYALTY_FIELD_OTHER    /* whatever `read` makes of it */
@@ -57,6 +55,7 @@ typedef struct {
     int64_t min, max;
     int scale;
     const loyalty_name_t *names;
+    loyalty_string_check_pt check;
     int64_t absent;          /* for numbers, instants and enums */
     const char *absent_text; /* for strings; as JSON for OTHER; or NULL */
     const loyalty_shape_t *shape;
@@ -87,6 +86,9 @@ void loyalty_report(loyalty_reader_t *reader, const char *key,
                     const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Whether the object has the member, and it is not null. */
+bool loyalty_has(json_t *object, const char *key);
+
 /* From the arena; NULL marks the reader out of memory. */
 void *loyalty_reader_alloc(loyalty_reader_t *reader, size_t size);
 
@@ -94,7 +96,7 @@ void *loyalty_reader_alloc(loyalty_reader_t *reader, size_t size);
 void loyalty_read_object(loyalty_reader_t *reader, json_t *object,
                          const loyalty_shape_t *shape, void *target);
 
-/* Reads one value, the member `key` of the one being read. */
+/* Reads one value: the member `key` of the one being read, or (NULL) it. */
 void loyalty_read_value(loyalty_reader_t *reader, const char *key,
                         json_t *value, const loyalty_field_t *field,
                         void *target);
@@ -114,18 +116,19 @@ void loyalty_read_ids(loyalty_reader_t *reader, const char *key,
                       const void *items, size_t size, size_t n,
                       loyalty_map_t *map);
 
-/* NULL, or what the text must be: "must be ...". */
-typedef const char *(*loyalty_string_check_pt)(loyalty_str_t text);
-
 /* The array being read, of distinct strings that `check` likes. */
 loyalty_str_t *loyalty_read_strings(loyalty_reader_t *reader, json_t *array,
                                     size_t max, loyalty_string_check_pt check,
                                     size_t *n);
 
-const char *loyalty_check_id(loyalty_str_t text);
-const char *loyalty_check_locale(loyalty_str_t text);
-const char *loyalty_check_sku(loyalty_str_t text);
-const char *loyalty_check_category(loyalty_str_t text);
+/*
+ * The array `key` of `object`, where it is one: a problem for every string in
+ * it that `find` does not know.
+ */
+void loyalty_check_references(loyalty_reader_t *reader, json_t *object,
+                              const char *key, const char *where,
+                              bool (*find)(const loyalty_program_t *program,
+                                           loyalty_str_t id));
 
 /* The names of an enum joined for a message: "a, b or c". */
 void loyalty_join_names(const loyalty_name_t *names, char *text, size_t size);
