@@ -168,4 +168,46 @@
 /* `password_file`: a password, not a document. */
 #define LOYALTY_REDIS_PASSWORD_MAX 1024
 
+/* A JSON Pointer in a configuration. */
+#define LOYALTY_POINTER_MAX 512
+
+/* What reading one order of LOYALTY_ORDER_SIZE_MAX may take. */
+#define LOYALTY_CAPTURE_MEMORY_MAX (8 * 1024 * 1024)
+
+/* The pattern that finds an order in a page, and what matching may cost: a
+ * page of 1 MB is searched, a catastrophic pattern is stopped. */
+#define LOYALTY_CAPTURE_PATTERN_MAX 4096
+#define LOYALTY_CAPTURE_MATCH_LIMIT 2000000
+#define LOYALTY_CAPTURE_DEPTH_LIMIT 1000
+
+/* The URI of loyalty_order_post; it travels with every record. */
+#define LOYALTY_URI_MAX 2048
+
+/* A record of the edge's journal: an order and what goes with it. */
+#define LOYALTY_JOURNAL_PAYLOAD_MAX (LOYALTY_ORDER_SIZE_MAX + 8192)
+
+/* One file of the journal, set aside at once.  Smaller under a small max_size,
+ * so that at least 16 fit. */
+#define LOYALTY_JOURNAL_FILE_SIZE (8 * 1024 * 1024)
+#define LOYALTY_JOURNAL_FILE_SIZE_MIN (64 * 1024)
+
+/* Orders that wait for one sync; more go directly to Redis. */
+#define LOYALTY_JOURNAL_GROUP_MAX (8 * 1024 * 1024)
+
+/* An answer waits this long for a disk that hangs, then goes out. */
+#define LOYALTY_JOURNAL_WAIT_MAX 5000
+
+/* Sets a worker looks after at once: its own and what dead ones left. */
+#define LOYALTY_JOURNAL_SETS_MAX 64
+
+/* Folders of the journal looked at in one round. */
+#define LOYALTY_JOURNAL_FOLDERS_MAX 1024
+
+/* Records in flight to Redis, of one set, by count and by bytes. */
+#define LOYALTY_SHIP_BATCH_MAX 128
+#define LOYALTY_SHIP_BYTES_MAX (512 * 1024)
+
+/* Sites whose stream a worker watches for losses. */
+#define LOYALTY_SHIP_SITES_MAX 1024
+
 #endif
