@@ -1,0 +1,89 @@
+/*
+ * Payloads of journal records; the layout is in the header.
+ */
+
+#include "loyalty_journal_payload.h"
+
+#define FORMAT 1
+#define RAW 0x01
+#define MINOR 0x02
+
+typedef struct {
+    uint8_t format;
+    uint8_t flags;
+    uint16_t lengths[4]; /* site, member, uri, status */
+    uint8_t reserved[6];
+    int64_t at;
+} header_t;
+
+_Static_assert(sizeof(header_t) == 24, "the header has no holes");
+
+size_t
+loyalty_journal_payload_size(const loyalty_journal_payload_t *payload)
+{
+    return sizeof(header_t) + payload->site.len + payload->member.len
+           + payload->uri.len + payload->status.len + payload->json.len;
+}
+
+void
+loyalty_journal_payload_write(uint8_t *out,
+                              const loyalty_journal_payload_t *payload)
+{
+    const loyalty_str_t texts[] = {payload->site, payload->member, payload->uri,
+                                   payload->status, payload->json};
+    header_t header = {
+        .format = FORMAT,
+        .flags = (uint8_t)((payload->raw ? RAW : 0)
+                           | (payload->minor ? MINOR : 0)),
+        .at = payload->at,
+    };
+
+    for (size_t i = 0; i < 4; i++) {
+        header.lengths[i] = (uint16_t)texts[i].len;
+    }
+    memcpy(out, &header, sizeof(header));
+    out += sizeof(header);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (texts[i].len != 0) {
+            memcpy(out, texts[i].data, texts[i].len);
+            out += texts[i].len;
+        }
+    }
+}
+
+loyalty_status_t
+loyalty_journal_payload_read(const uint8_t *bytes, size_t len,
+                             loyalty_journal_payload_t *payload)
+{
+    loyalty_str_t texts[4];
+    header_t header;
+
+    if (len < sizeof(header)) {
+        return LOYALTY_ERROR_CORRUPT;
+    }
+    memcpy(&header, bytes, sizeof(header));
+    if (header.format != FORMAT) {
+        return LOYALTY_ERROR_VERSION;
+    }
+    bytes += sizeof(header);
+    len -= sizeof(header);
+    for (size_t i = 0; i < 4; i++) {
+        if (header.lengths[i] > len) {
+            return LOYALTY_ERROR_CORRUPT;
+        }
+        texts[i] = (loyalty_str_t){(const char *)bytes, header.lengths[i]};
+        bytes += header.lengths[i];
+        len -= header.lengths[i];
+    }
+    *payload = (loyalty_journal_payload_t){
+        .site = texts[0],
+        .member = texts[1],
+        .uri = texts[2],
+        .status = texts[3],
+        .json = {(const char *)bytes, len},
+        .at = header.at,
+        .raw = (header.flags & RAW) != 0,
+        .minor = (header.flags & MINOR) != 0,
+    };
+    return LOYALTY_OK;
+}
