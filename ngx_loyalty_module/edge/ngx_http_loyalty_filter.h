@@ -7,21 +7,22 @@
 
 
 #include "ngx_http_loyalty.h"
+#include "ngx_loyalty_journal.h"
 
 
 typedef struct ngx_http_loyalty_inject_conf_s   ngx_http_loyalty_inject_conf_t;
 typedef struct ngx_http_loyalty_capture_conf_s  ngx_http_loyalty_capture_conf_t;
-typedef struct ngx_loyalty_journal_conf_s       ngx_loyalty_journal_conf_t;
 
 
 typedef struct {
-    ngx_loyalty_journal_conf_t       *journal;   /* loyalty_journal, or NULL */
+    ngx_loyalty_journal_conf_t        journal;
 } ngx_http_loyalty_filter_main_conf_t;
 
 
 typedef struct {
     ngx_http_loyalty_inject_conf_t   *inject;    /* NULL: loyalty_inject off */
     ngx_http_loyalty_capture_conf_t  *capture;   /* NULL: loyalty_order off */
+    ngx_str_t                         post;      /* loyalty_order_post */
 } ngx_http_loyalty_filter_loc_conf_t;
 
 
@@ -29,6 +30,13 @@ typedef struct {
     void                             *inject;    /* each file's own */
     void                             *capture;
 } ngx_http_loyalty_filter_ctx_t;
+
+
+/*
+ * A bit of r->buffered: capture is done with it before injection begins, and
+ * image_filter, whose bit it is too, has no business with an order.
+ */
+#define NGX_HTTP_LOYALTY_BUFFERED  0x08
 
 
 /*
@@ -40,6 +48,22 @@ typedef struct {
 /* The request's context, made at the first call; NULL: out of memory. */
 ngx_http_loyalty_filter_ctx_t *ngx_http_loyalty_filter_ctx(
     ngx_http_request_t *r);
+
+/* The worker's journal; NULL without a directive. */
+ngx_loyalty_journal_t *ngx_http_loyalty_journal(void);
+
+/* While the Redis client is there: after it is made, before it is closed.  A
+ * filter module's own init_process runs before that of the handler module. */
+ngx_int_t ngx_http_loyalty_journal_init(ngx_cycle_t *cycle);
+void ngx_http_loyalty_journal_exit(void);
+
+char *ngx_http_loyalty_capture_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_loyalty_capture_post_directive(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+
+/* Of the request, once resolved and before its content is made. */
+void ngx_http_loyalty_capture_request(ngx_http_request_t *r);
 
 ngx_int_t ngx_http_loyalty_capture_header_filter(ngx_http_request_t *r);
 ngx_int_t ngx_http_loyalty_capture_body_filter(ngx_http_request_t *r,

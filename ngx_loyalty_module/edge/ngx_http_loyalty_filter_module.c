@@ -20,6 +20,27 @@ static char *ngx_http_loyalty_filter_merge_loc_conf(ngx_conf_t *cf,
 
 static ngx_command_t  ngx_http_loyalty_filter_commands[] = {
 
+    { ngx_string("loyalty_journal"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1234,
+      ngx_loyalty_journal_directive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_loyalty_filter_main_conf_t, journal),
+      NULL },
+
+    { ngx_string("loyalty_order"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_loyalty_capture_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("loyalty_order_post"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_loyalty_capture_post_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -57,6 +78,49 @@ ngx_module_t  ngx_http_loyalty_filter_module = {
 
 ngx_http_output_header_filter_pt  ngx_http_loyalty_next_header_filter;
 ngx_http_output_body_filter_pt    ngx_http_loyalty_next_body_filter;
+
+
+static ngx_loyalty_journal_t  *ngx_http_loyalty_filter_journal;
+
+
+ngx_loyalty_journal_t *
+ngx_http_loyalty_journal(void)
+{
+    return ngx_http_loyalty_filter_journal;
+}
+
+
+ngx_int_t
+ngx_http_loyalty_journal_init(ngx_cycle_t *cycle)
+{
+    ngx_http_loyalty_main_conf_t         *lmcf;
+    ngx_http_loyalty_filter_main_conf_t  *fmcf;
+
+    fmcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_loyalty_filter_module);
+    lmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_loyalty_module);
+
+    if (ngx_http_loyalty_redis() == NULL || fmcf->journal.path == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_http_loyalty_filter_journal =
+               ngx_loyalty_journal_create(cycle, &fmcf->journal,
+                                          ngx_http_loyalty_redis(),
+                                          &lmcf->redis);
+
+    return ngx_http_loyalty_filter_journal ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_http_loyalty_journal_exit(void)
+{
+    if (ngx_http_loyalty_filter_journal != NULL) {
+        ngx_loyalty_journal_close(ngx_http_loyalty_filter_journal);
+        ngx_http_loyalty_filter_journal = NULL;
+    }
+}
 
 
 static ngx_int_t
@@ -134,7 +198,16 @@ ngx_http_loyalty_filter_create_main_conf(ngx_conf_t *cf)
 static void *
 ngx_http_loyalty_filter_create_loc_conf(ngx_conf_t *cf)
 {
-    return ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_filter_loc_conf_t));
+    ngx_http_loyalty_filter_loc_conf_t  *flcf;
+
+    flcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_filter_loc_conf_t));
+    if (flcf == NULL) {
+        return NULL;
+    }
+
+    flcf->capture = NGX_CONF_UNSET_PTR;
+
+    return flcf;
 }
 
 
@@ -142,5 +215,27 @@ static char *
 ngx_http_loyalty_filter_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child)
 {
+    ngx_http_loyalty_filter_loc_conf_t *prev = parent;
+    ngx_http_loyalty_filter_loc_conf_t *conf = child;
+
+    ngx_http_loyalty_main_conf_t         *lmcf;
+    ngx_http_loyalty_filter_main_conf_t  *fmcf;
+
+    ngx_conf_merge_ptr_value(conf->capture, prev->capture, NULL);
+    ngx_conf_merge_str_value(conf->post, prev->post, "");
+
+    if (conf->capture != NULL) {
+        fmcf = ngx_http_conf_get_module_main_conf(cf,
+                                               ngx_http_loyalty_filter_module);
+        lmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_loyalty_module);
+
+        if (fmcf->journal.path == NULL || lmcf->redis.addrs.nelts == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "loyalty_order needs loyalty_journal and "
+                               "loyalty_redis in the http block");
+            return NGX_CONF_ERROR;
+        }
+    }
+
     return NGX_CONF_OK;
 }

@@ -3,6 +3,7 @@
  */
 
 
+#include "ngx_http_loyalty_filter.h"
 #include "ngx_http_loyalty_page.h"
 #include "ngx_loyalty_format.h"
 
@@ -202,16 +203,19 @@ ngx_http_loyalty_init_process(ngx_cycle_t *cycle)
             return NGX_ERROR;
         }
 
-        return ngx_http_loyalty_resolve_init_process(cycle, lmcf);
+        if (ngx_http_loyalty_resolve_init_process(cycle, lmcf) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
-    return NGX_OK;
+    return ngx_http_loyalty_journal_init(cycle);
 }
 
 
 static void
 ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_http_loyalty_journal_exit();
     ngx_http_loyalty_resolve_exit_process();
 
     if (ngx_http_loyalty_redis_client != NULL) {

@@ -11,7 +11,7 @@
  */
 
 
-#include "ngx_http_loyalty.h"
+#include "ngx_http_loyalty_filter.h"
 #include "loyalty_keys.h"
 
 
@@ -386,6 +386,7 @@ ngx_http_loyalty_finish(ngx_http_request_t *r,
     ngx_http_loyalty_loc_conf_t *llcf, ngx_http_loyalty_ctx_t *ctx)
 {
     ngx_http_loyalty_headers_add(r, llcf, ctx);
+    ngx_http_loyalty_capture_request(r);
 
     return NGX_DECLINED;
 }

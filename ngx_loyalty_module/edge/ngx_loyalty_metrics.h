@@ -74,6 +74,34 @@
       "Visits sent to the stream.")                                           \
     _(VISITS_LOST, "loyalty_visits_lost_total", "",                           \
       "Visits that Redis did not take.")                                      \
+    _(ORDERS_CAPTURED, "loyalty_orders_captured_total", "",                   \
+      "Orders caught from the shop's answers.")                               \
+    _(ORDERS_GUEST, "loyalty_orders_not_captured_total",                      \
+      "reason=\"guest\"", "Answers that gave no order event.")                \
+    _(ORDERS_NOT_FOUND, "loyalty_orders_not_captured_total",                  \
+      "reason=\"not_found\"", "")                                             \
+    _(ORDERS_INVALID, "loyalty_orders_not_captured_total",                    \
+      "reason=\"invalid\"", "")                                               \
+    _(ORDERS_TOO_LARGE, "loyalty_orders_not_captured_total",                  \
+      "reason=\"too_large\"", "")                                             \
+    _(ORDERS_ENCODED, "loyalty_orders_not_captured_total",                    \
+      "reason=\"encoded\"", "")                                               \
+    _(ORDERS_NO_MEMORY, "loyalty_orders_not_captured_total",                  \
+      "reason=\"no_memory\"", "")                                             \
+    _(ORDERS_SHIPPED, "loyalty_orders_shipped_total", "",                     \
+      "Orders the stream took from the journal.")                             \
+    _(ORDERS_RESENT, "loyalty_orders_resent_total", "",                       \
+      "Orders sent again because Redis may have lost them.")                  \
+    _(ORDERS_DIRECT, "loyalty_orders_direct_total", "",                       \
+      "Orders sent past a journal that could not be written.")                \
+    _(ORDERS_LOST, "loyalty_orders_lost_total", "",                           \
+      "Orders that neither the journal nor Redis took.")                      \
+    _(POSTS_HANDED_OVER, "loyalty_order_posts_handed_over_total", "",         \
+      "Order posts left to the back end.")                                    \
+    _(JOURNAL_SYNCS, "loyalty_journal_syncs_total", "",                       \
+      "Groups of orders synced to disk.")                                     \
+    _(JOURNAL_FAILURES, "loyalty_journal_failures_total", "",                 \
+      "Groups of orders that could not be written in time.")                  \
     _(DUPLICATES, "loyalty_duplicates_suppressed_total", "",                  \
       "Order events that had been applied before.")                           \
     _(DEAD_LETTERS, "loyalty_dead_letters_total", "",                         \
@@ -93,7 +121,7 @@
       "1 while Redis tells this host of changes.")                            \
     _(STALE_SINCE, AGE, "loyalty_staleness_seconds", "",                      \
       "How long the cache has been without invalidations.")                   \
-    _(JOURNAL_BYTES, SUM, "loyalty_journal_bytes", "",                        \
+    _(JOURNAL_BYTES, MAX, "loyalty_journal_bytes", "",                        \
       "Order events on local disk.")                                          \
     _(JOURNAL_OLDEST, AGE, "loyalty_journal_oldest_seconds", "",              \
       "Age of the oldest order event not yet in the stream.")                 \
@@ -105,7 +133,9 @@
 
 #define NGX_LOYALTY_HISTOGRAMS(_)                                             \
     _(RESOLVE, "loyalty_resolve_seconds", "",                                 \
-      "Time a request waited for Redis.")
+      "Time a request waited for Redis.")                                     \
+    _(JOURNAL_SYNC, "loyalty_journal_sync_seconds", "",                       \
+      "Time of one sync of the journal.")
 
 
 #define NGX_LOYALTY_BUCKETS  15

@@ -12,6 +12,7 @@
  *   loyalty:mi:{site}                 zset    member ids, lexical
  *   loyalty:s:{site}:orders           stream  order events from the edge
  *   loyalty:s:{site}:visits           stream  visits, capped
+ *   loyalty:s:{site}:posts            stream  order posts left to the back end
  *   loyalty:s:{site}:dead             stream  dead letters
  *   loyalty:x:{site}:lease            string  who applies, fencing token
  *   loyalty:x:{site}:stats            hash    counters of the pipeline

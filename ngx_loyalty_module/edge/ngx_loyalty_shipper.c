@@ -1,0 +1,682 @@
+/*
+ * The shipper: from the journal to the stream.
+ *
+ * A set has two goals, the stream of orders and the merchant's own location;
+ * each reads the set by itself and has a place of its own in the cursor.
+ *
+ *           wake                 records            all answered
+ *   idle ----------> reading ----------> sending ----------------> reading
+ *    ^                  | none left        | some failed
+ *    +------------------+                  +--> waits, sends those again
+ *
+ * What is sent twice is applied once; so whenever in doubt it is sent again.
+ */
+
+
+#include "ngx_loyalty_shipper.h"
+
+
+#define NGX_LOYALTY_SHIPPER_BACKOFF      100
+#define NGX_LOYALTY_SHIPPER_BACKOFF_MAX  5000
+
+
+typedef struct {
+    ngx_loyalty_redis_command_t   cmd;
+    ngx_loyalty_journal_t        *journal;
+    ngx_loyalty_journal_op_t     *op;
+} ngx_loyalty_direct_t;
+
+
+static void ngx_loyalty_goal_wake(ngx_loyalty_goal_t *goal);
+static void ngx_loyalty_goal_restart(ngx_loyalty_goal_t *goal);
+static void ngx_loyalty_goal_read(void *data, ngx_log_t *log);
+static ngx_int_t ngx_loyalty_goal_open(ngx_loyalty_goal_t *goal);
+static void ngx_loyalty_goal_add(ngx_loyalty_goal_t *goal,
+    loyalty_journal_record_t *record);
+static void ngx_loyalty_goal_has_read(ngx_event_t *ev);
+static void ngx_loyalty_goal_send(ngx_loyalty_goal_t *goal);
+static void ngx_loyalty_goal_replied(ngx_loyalty_redis_command_t *cmd,
+    ngx_loyalty_redis_result_e result, redisReply *reply);
+static void ngx_loyalty_goal_end(ngx_loyalty_goal_t *goal);
+static void ngx_loyalty_goal_discard(ngx_loyalty_goal_t *goal);
+static void ngx_loyalty_goal_retry(ngx_event_t *ev);
+static void ngx_loyalty_shipper_lose(ngx_loyalty_journal_t *journal);
+static void ngx_loyalty_direct_replied(ngx_loyalty_redis_command_t *cmd,
+    ngx_loyalty_redis_result_e result, redisReply *reply);
+
+
+ngx_int_t
+ngx_loyalty_shipper_init(ngx_loyalty_journal_set_t *set)
+{
+    ngx_uint_t           i;
+    ngx_loyalty_goal_t  *goal;
+
+    for (i = 0; i < LOYALTY_JOURNAL_GOALS; i++) {
+        goal = &set->goals[i];
+
+        goal->set = set;
+        goal->kind = i;
+
+        loyalty_journal_reader_init(&goal->reader);
+
+        goal->parcels = ngx_calloc(LOYALTY_SHIP_BATCH_MAX
+                                   * sizeof(ngx_loyalty_parcel_t),
+                                   set->journal->log);
+        goal->task = ngx_calloc(sizeof(ngx_thread_task_t), set->journal->log);
+
+        if (goal->parcels == NULL || goal->task == NULL) {
+            ngx_loyalty_shipper_close(set);
+            return NGX_ERROR;
+        }
+
+        goal->task->ctx = goal;
+        goal->task->handler = ngx_loyalty_goal_read;
+        goal->task->event.handler = ngx_loyalty_goal_has_read;
+        goal->task->event.data = goal;
+
+        goal->retry.handler = ngx_loyalty_goal_retry;
+        goal->retry.data = goal;
+        goal->retry.log = set->journal->log;
+        goal->retry.cancelable = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Nothing is under way, or no thread and no event runs any more. */
+
+void
+ngx_loyalty_shipper_close(ngx_loyalty_journal_set_t *set)
+{
+    ngx_uint_t           i;
+    ngx_loyalty_goal_t  *goal;
+
+    for (i = 0; i < LOYALTY_JOURNAL_GOALS; i++) {
+        goal = &set->goals[i];
+
+        if (goal->retry.timer_set) {
+            ngx_del_timer(&goal->retry);
+        }
+
+        if (goal->parcels) {
+            ngx_loyalty_goal_discard(goal);
+            ngx_free(goal->parcels);
+            goal->parcels = NULL;
+        }
+
+        loyalty_journal_reader_close(&goal->reader);
+
+        if (goal->task) {
+            ngx_free(goal->task);
+            goal->task = NULL;
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_loyalty_shipper_done(ngx_loyalty_journal_set_t *set)
+{
+    ngx_uint_t           i;
+    ngx_loyalty_goal_t  *goal;
+
+    for (i = 0; i < LOYALTY_JOURNAL_GOALS; i++) {
+        goal = &set->goals[i];
+
+        if (!goal->drained || goal->reading || goal->n || goal->more
+            || goal->reset)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+int64_t
+ngx_loyalty_shipper_oldest(ngx_loyalty_journal_set_t *set)
+{
+    ngx_loyalty_goal_t  *goal;
+
+    goal = &set->goals[LOYALTY_JOURNAL_ORDERS];
+
+    if (goal->reading || goal->n == 0) {
+        return 0;
+    }
+
+    return goal->parcels[0].payload.at;
+}
+
+
+void
+ngx_loyalty_shipper_wake(ngx_loyalty_journal_set_t *set)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < LOYALTY_JOURNAL_GOALS; i++) {
+        ngx_loyalty_goal_wake(&set->goals[i]);
+    }
+}
+
+
+/* Reads the set again from where its cursor now is. */
+
+void
+ngx_loyalty_shipper_rewind(ngx_loyalty_journal_set_t *set)
+{
+    ngx_uint_t  i;
+
+    set->dirty = 1;
+
+    for (i = 0; i < LOYALTY_JOURNAL_GOALS; i++) {
+        set->goals[i].reset = 1;
+        ngx_loyalty_goal_wake(&set->goals[i]);
+    }
+
+    set->goals[LOYALTY_JOURNAL_ORDERS].resending = 1;
+}
+
+
+static void
+ngx_loyalty_goal_wake(ngx_loyalty_goal_t *goal)
+{
+    ngx_loyalty_journal_t  *journal;
+
+    journal = goal->set->journal;
+
+    if (goal->reading || goal->outstanding) {
+        goal->more = 1;
+        return;
+    }
+
+    if (goal->reset) {
+        ngx_loyalty_goal_restart(goal);
+    }
+
+    if (goal->n) {
+        if (goal->retry.timer_set && ngx_loyalty_redis_up(journal->redis)) {
+            ngx_del_timer(&goal->retry);
+            ngx_loyalty_goal_send(goal);
+        }
+
+        return;
+    }
+
+    goal->more = 0;
+    goal->acked = goal->set->cursor.acked[goal->kind];
+    goal->limit = UINT64_MAX;
+    goal->limit_end = -1;
+
+    if (goal->set->own) {
+        goal->limit = journal->durable_file;
+        goal->limit_end = journal->durable_end;
+    }
+
+    goal->drained = 0;
+    goal->nomem = 0;
+
+    if (ngx_thread_task_post(journal->conf->pool, goal->task) != NGX_OK) {
+        ngx_add_timer(&goal->retry, NGX_LOYALTY_SHIPPER_BACKOFF_MAX);
+        return;
+    }
+
+    goal->reading = 1;
+}
+
+
+static void
+ngx_loyalty_goal_restart(ngx_loyalty_goal_t *goal)
+{
+    goal->reset = 0;
+
+    ngx_loyalty_goal_discard(goal);
+    loyalty_journal_reader_close(&goal->reader);
+
+    goal->file = goal->set->cursor.file[goal->kind];
+}
+
+
+/* In a thread: the next batch of records not yet delivered. */
+
+static void
+ngx_loyalty_goal_read(void *data, ngx_log_t *log)
+{
+    ngx_loyalty_goal_t *goal = data;
+
+    off_t                      end;
+    loyalty_status_t           status;
+    loyalty_journal_record_t   record;
+    loyalty_journal_reader_t  *reader;
+
+    reader = &goal->reader;
+
+    while (goal->n < LOYALTY_SHIP_BATCH_MAX
+           && goal->bytes < LOYALTY_SHIP_BYTES_MAX)
+    {
+        if (reader->fd == -1 && ngx_loyalty_goal_open(goal) != NGX_OK) {
+            goal->drained = 1;
+            return;
+        }
+
+        end = (reader->first == goal->limit) ? goal->limit_end : -1;
+
+        status = loyalty_journal_reader_next(reader, end, &record);
+
+        if (status == LOYALTY_OK) {
+
+            if (record.id > goal->acked) {
+                ngx_loyalty_goal_add(goal, &record);
+            }
+
+            continue;
+        }
+
+        if (end >= 0) {
+            goal->drained = 1;
+            return;
+        }
+
+        goal->damaged += reader->damaged;
+        goal->file = reader->first + 1;
+        loyalty_journal_reader_close(reader);
+    }
+}
+
+
+static ngx_int_t
+ngx_loyalty_goal_open(ngx_loyalty_goal_t *goal)
+{
+    uint64_t          first;
+    loyalty_status_t  status;
+
+    while (loyalty_journal_set_file(&goal->set->files, goal->file, &first)
+           && first <= goal->limit)
+    {
+        status = loyalty_journal_reader_open(&goal->reader,
+                                             goal->set->files.dir,
+                                             goal->set->files.id, first);
+        if (status == LOYALTY_OK) {
+            goal->file = first;
+            return NGX_OK;
+        }
+
+        if (status == LOYALTY_ERROR_MEMORY) {
+            return NGX_ERROR;
+        }
+
+        goal->damaged++;
+        goal->file = first + 1;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_loyalty_goal_add(ngx_loyalty_goal_t *goal,
+    loyalty_journal_record_t *record)
+{
+    ngx_loyalty_parcel_t  *parcel;
+
+    parcel = &goal->parcels[goal->n];
+    ngx_memzero(parcel, sizeof(ngx_loyalty_parcel_t));
+
+    parcel->goal = goal;
+    parcel->id = record->id;
+
+    parcel->bytes = malloc(record->len);
+    if (parcel->bytes == NULL) {
+        goal->nomem = 1;
+        goal->bytes = LOYALTY_SHIP_BYTES_MAX;
+        return;
+    }
+
+    ngx_memcpy(parcel->bytes, record->payload, record->len);
+
+    if (loyalty_journal_payload_read(parcel->bytes, record->len,
+                                     &parcel->payload)
+        != LOYALTY_OK)
+    {
+        parcel->done = 1;
+        goal->damaged += record->len;
+    }
+
+    goal->n++;
+    goal->bytes += record->len;
+}
+
+
+static void
+ngx_loyalty_goal_has_read(ngx_event_t *ev)
+{
+    ngx_loyalty_goal_t  *goal;
+
+    goal = ev->data;
+    goal->reading = 0;
+
+    if (goal->damaged) {
+        ngx_log_error(NGX_LOG_ERR, goal->set->journal->log, 0,
+                      "loyalty journal \"%V\": %uL damaged bytes passed over",
+                      &goal->set->journal->conf->path->name,
+                      goal->damaged);
+        goal->damaged = 0;
+    }
+
+    if (goal->nomem) {
+        goal->reset = 1;
+        ngx_add_timer(&goal->retry, NGX_LOYALTY_SHIPPER_BACKOFF_MAX);
+        return;
+    }
+
+    ngx_loyalty_goal_send(goal);
+}
+
+
+static void
+ngx_loyalty_goal_send(ngx_loyalty_goal_t *goal)
+{
+    ngx_int_t               rc;
+    ngx_uint_t              i;
+    ngx_loyalty_parcel_t   *parcel;
+
+    /* One more than there are, so that no answer ends the batch too early. */
+
+    goal->outstanding = 1;
+
+    for (i = 0; i < goal->n; i++) {
+        parcel = &goal->parcels[i];
+
+        if (parcel->done) {
+            continue;
+        }
+
+        if (goal->kind == LOYALTY_JOURNAL_POSTS
+            && parcel->payload.uri.len == 0)
+        {
+            parcel->done = 1;
+            continue;
+        }
+
+        parcel->cmd.handler = ngx_loyalty_goal_replied;
+        parcel->cmd.data = parcel;
+
+        /* Not before it is known who takes it. */
+
+        if (goal->set->journal->nservers == 0) {
+            break;
+        }
+
+        rc = ngx_loyalty_shipper_xadd(goal->set->journal, &parcel->cmd,
+                                      goal->kind, goal->set->files.id,
+                                      parcel->id, &parcel->payload);
+        if (rc != NGX_OK) {
+            break;
+        }
+
+        parcel->sent = 1;
+        goal->outstanding++;
+    }
+
+    goal->outstanding--;
+
+    if (goal->outstanding == 0) {
+        ngx_loyalty_goal_end(goal);
+    }
+}
+
+
+/* XADD stream * e JSON i ID, and u URI for a post left to the back end. */
+
+ngx_int_t
+ngx_loyalty_shipper_xadd(ngx_loyalty_journal_t *journal,
+    ngx_loyalty_redis_command_t *cmd, loyalty_journal_goal_t kind,
+    uint64_t set, uint64_t id, loyalty_journal_payload_t *payload)
+{
+    char           key[LOYALTY_KEY_MAX];
+    u_char         name[sizeof("0123456789abcdef-0123456789abcdef")];
+    ngx_str_t      argv[9];
+    ngx_uint_t     n;
+
+    ngx_str_set(&argv[0], "XADD");
+
+    argv[1].data = (u_char *) key;
+    argv[1].len = loyalty_key(key, journal->prefix, "s", payload->site,
+                              kind == LOYALTY_JOURNAL_ORDERS
+                                  ? loyalty_str("orders")
+                                  : loyalty_str("posts"));
+    if (argv[1].len == 0) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&argv[2], "*");
+    ngx_str_set(&argv[3], "e");
+    argv[4].data = (u_char *) payload->json.data;
+    argv[4].len = payload->json.len;
+
+    ngx_str_set(&argv[5], "i");
+    argv[6].data = name;
+    argv[6].len = ngx_sprintf(name, "%016xL-%xL", set, id) - name;
+    n = 7;
+
+    if (kind == LOYALTY_JOURNAL_POSTS) {
+        ngx_str_set(&argv[7], "u");
+        argv[8].data = (u_char *) payload->uri.data;
+        argv[8].len = payload->uri.len;
+        n = 9;
+    }
+
+    return ngx_loyalty_redis_send(journal->redis, cmd, n, argv, 1);
+}
+
+
+static void
+ngx_loyalty_goal_replied(ngx_loyalty_redis_command_t *cmd,
+    ngx_loyalty_redis_result_e result, redisReply *reply)
+{
+    ngx_loyalty_goal_t    *goal;
+    ngx_loyalty_parcel_t  *parcel;
+
+    parcel = cmd->data;
+    goal = parcel->goal;
+
+    parcel->sent = 0;
+
+    if (ngx_loyalty_shipper_taken(goal->set->journal, result, reply)) {
+        parcel->done = 1;
+
+        if (goal->kind == LOYALTY_JOURNAL_ORDERS) {
+            ngx_loyalty_shipper_saw(goal->set->journal, &parcel->payload.site,
+                                    reply->str, reply->len);
+        }
+
+        if (goal->kind == LOYALTY_JOURNAL_POSTS) {
+            ngx_loyalty_metric(POSTS_HANDED_OVER)++;
+
+            if (goal->set->cursor.handed == 0) {
+                goal->set->cursor.handed = parcel->id;
+            }
+
+        } else if (goal->resending) {
+            ngx_loyalty_metric(ORDERS_RESENT)++;
+
+        } else {
+            ngx_loyalty_metric(ORDERS_SHIPPED)++;
+        }
+    }
+
+    goal->outstanding--;
+
+    if (goal->outstanding == 0) {
+        ngx_loyalty_goal_end(goal);
+    }
+}
+
+
+/* The batch is through, as far as it came. */
+
+static void
+ngx_loyalty_goal_end(ngx_loyalty_goal_t *goal)
+{
+    ngx_uint_t                  i;
+    ngx_loyalty_journal_set_t  *set;
+
+    set = goal->set;
+
+    if (goal->reset) {
+        ngx_loyalty_goal_wake(goal);
+        return;
+    }
+
+    for (i = 0; i < goal->n && goal->parcels[i].done; i++) {
+        set->cursor.acked[goal->kind] = goal->parcels[i].id;
+        set->dirty = 1;
+    }
+
+    if (i < goal->n) {
+
+        goal->backoff = goal->backoff
+                        ? ngx_min(goal->backoff * 2,
+                                  NGX_LOYALTY_SHIPPER_BACKOFF_MAX)
+                        : NGX_LOYALTY_SHIPPER_BACKOFF;
+
+        ngx_add_timer(&goal->retry,
+                      goal->backoff / 2
+                      + (ngx_msec_t) ngx_random() % goal->backoff);
+        return;
+    }
+
+    goal->backoff = 0;
+
+    if (set->cursor.file[goal->kind] != goal->file) {
+        set->cursor.file[goal->kind] = goal->file;
+        set->dirty = 1;
+    }
+
+    ngx_loyalty_goal_discard(goal);
+
+    if (goal->drained) {
+        goal->resending = 0;
+    }
+
+    if (!goal->drained || goal->more) {
+        ngx_loyalty_goal_wake(goal);
+    }
+}
+
+
+static void
+ngx_loyalty_goal_discard(ngx_loyalty_goal_t *goal)
+{
+    ngx_uint_t             i;
+    ngx_loyalty_parcel_t  *parcel;
+
+    for (i = 0; i < goal->n; i++) {
+        parcel = &goal->parcels[i];
+
+        if (parcel->sent) {
+            ngx_loyalty_redis_cancel(&parcel->cmd);
+        }
+
+        ngx_free(parcel->bytes);
+    }
+
+    goal->n = 0;
+    goal->bytes = 0;
+    goal->outstanding = 0;
+}
+
+
+static void
+ngx_loyalty_goal_retry(ngx_event_t *ev)
+{
+    ngx_loyalty_goal_t  *goal;
+
+    goal = ev->data;
+
+    if (goal->reset || goal->n == 0) {
+        ngx_loyalty_goal_wake(goal);
+        return;
+    }
+
+    ngx_loyalty_goal_send(goal);
+}
+
+
+/* Around the journal: the answer waits for Redis instead of the disk. */
+
+ngx_int_t
+ngx_loyalty_shipper_direct(ngx_loyalty_journal_t *journal, uint64_t id,
+    loyalty_journal_payload_t *payload, ngx_loyalty_journal_op_t *op)
+{
+    ngx_loyalty_direct_t  *direct;
+
+    direct = ngx_calloc(sizeof(ngx_loyalty_direct_t), journal->log);
+
+    if (direct != NULL) {
+        direct->journal = journal;
+        direct->op = op;
+        direct->cmd.handler = ngx_loyalty_direct_replied;
+        direct->cmd.data = direct;
+
+        if (!payload->raw
+            && ngx_loyalty_shipper_xadd(journal, &direct->cmd,
+                                        LOYALTY_JOURNAL_ORDERS,
+                                        journal->own->files.id, id, payload)
+               == NGX_OK)
+        {
+            return NGX_OK;
+        }
+
+        ngx_free(direct);
+    }
+
+    ngx_loyalty_shipper_lose(journal);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_loyalty_shipper_lose(ngx_loyalty_journal_t *journal)
+{
+    ngx_loyalty_metric(ORDERS_LOST)++;
+
+    if (journal->losing) {
+        return;
+    }
+
+    journal->losing = 1;
+
+    ngx_log_error(NGX_LOG_CRIT, journal->log, 0,
+                  "loyalty orders are being lost: neither the journal nor "
+                  "Redis takes them");
+}
+
+
+static void
+ngx_loyalty_direct_replied(ngx_loyalty_redis_command_t *cmd,
+    ngx_loyalty_redis_result_e result, redisReply *reply)
+{
+    ngx_int_t                  rc;
+    ngx_loyalty_direct_t      *direct;
+    ngx_loyalty_journal_op_t  *op;
+
+    direct = cmd->data;
+    op = direct->op;
+
+    if (ngx_loyalty_shipper_taken(direct->journal, result, reply)) {
+        ngx_loyalty_metric(ORDERS_DIRECT)++;
+        direct->journal->losing = 0;
+        rc = NGX_OK;
+
+    } else {
+        ngx_loyalty_shipper_lose(direct->journal);
+        rc = NGX_ERROR;
+    }
+
+    ngx_free(direct);
+
+    op->handler(op, rc);
+}

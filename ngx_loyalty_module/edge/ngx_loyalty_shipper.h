@@ -1,0 +1,29 @@
+/*
+ * What the shipper's files share.
+ */
+
+#ifndef _NGX_LOYALTY_SHIPPER_H_INCLUDED_
+#define _NGX_LOYALTY_SHIPPER_H_INCLUDED_
+
+
+#include "ngx_loyalty_journal.h"
+#include "loyalty_keys.h"
+
+
+/* The cursor was set back: all goals of the set read again. */
+void ngx_loyalty_shipper_rewind(ngx_loyalty_journal_set_t *set);
+
+ngx_int_t ngx_loyalty_shipper_xadd(ngx_loyalty_journal_t *journal,
+    ngx_loyalty_redis_command_t *cmd, loyalty_journal_goal_t kind,
+    uint64_t set, uint64_t id, loyalty_journal_payload_t *payload);
+
+/* Did Redis take it?  What it says instead goes to the log, once. */
+ngx_uint_t ngx_loyalty_shipper_taken(ngx_loyalty_journal_t *journal,
+    ngx_loyalty_redis_result_e result, redisReply *reply);
+
+/* The id a site's stream gave to an order. */
+void ngx_loyalty_shipper_saw(ngx_loyalty_journal_t *journal,
+    loyalty_str_t *site, char *id, size_t len);
+
+
+#endif /* _NGX_LOYALTY_SHIPPER_H_INCLUDED_ */
