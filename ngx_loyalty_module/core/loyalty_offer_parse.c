@@ -483,6 +483,11 @@ finish_offer(loyalty_reader_t *reader, json_t *object, void *target)
         offer->condition_scope = offer->scope;
     }
 
+    /* No default is written out: most types must not have a price. */
+    if (offer->loyalty_price < 0) {
+        offer->loyalty_price = 0;
+    }
+
     default_discount(&offer->discount);
     if (offer->discount.buy_scope == NULL) {
         offer->discount.buy_scope = &offer->scope;
@@ -540,7 +545,7 @@ static const loyalty_field_t offer_fields[] = {
      .max = LOYALTY_POINTS_MAX},
     {.name = "loyalty_price", .kind = LOYALTY_FIELD_INT64,
      .offset = offsetof(loyalty_offer_t, loyalty_price),
-     .max = LOYALTY_POINTS_MAX},
+     .max = LOYALTY_POINTS_MAX, .absent = -1},
     {.name = "min_spend", .kind = LOYALTY_FIELD_INT64,
      .offset = offsetof(loyalty_offer_t, min_spend),
      .max = LOYALTY_AMOUNT_MAX},
