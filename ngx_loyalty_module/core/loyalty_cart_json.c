@@ -28,7 +28,16 @@ typedef struct {
     int64_t multiplier;
 } earning_t;
 
+/* What stands in place of the program's and of what was used so far. */
 typedef struct {
+    json_t *offers;
+    loyalty_usage_t *usage;
+    size_t nusage;
+    earning_t earning;
+} preview_t;
+
+typedef struct {
+    loyalty_str_t member_id;
     guest_t member;
     loyalty_str_t currency;
     loyalty_instant_t at;
@@ -37,9 +46,7 @@ typedef struct {
     bool explain;
     loyalty_cart_line_t *lines;
     size_t nlines;
-    loyalty_usage_t *usage;
-    size_t nusage;
-    earning_t earning;
+    preview_t preview;
 } request_t;
 
 static const loyalty_field_t line_fields[] = {
@@ -190,7 +197,7 @@ static const loyalty_shape_t usage_shape =
 static void
 read_usage(loyalty_reader_t *reader, json_t *value, void *target)
 {
-    request_t *request = target;
+    preview_t *preview = target;
     loyalty_usage_t *usage;
     const char *offer;
     json_t *uses;
@@ -207,16 +214,16 @@ read_usage(loyalty_reader_t *reader, json_t *value, void *target)
         return;
     }
 
-    request->usage = loyalty_reader_alloc(
+    preview->usage = loyalty_reader_alloc(
         reader, json_object_size(value) * sizeof(*usage));
-    if (request->usage == NULL) {
+    if (preview->usage == NULL) {
         return;
     }
 
     json_object_foreach(value, offer, uses)
     {
         mark = loyalty_enter(reader, offer);
-        usage = &request->usage[request->nusage++];
+        usage = &preview->usage[preview->nusage++];
         loyalty_read_object(reader, uses, &usage_shape, usage);
         usage->offer = loyalty_str_from(offer);
         loyalty_leave(reader, mark);
@@ -269,7 +276,32 @@ read_lines(loyalty_reader_t *reader, json_t *value, void *target)
                                           &line_shape, &request->nlines);
 }
 
+static void
+read_offers(loyalty_reader_t *reader, json_t *value, void *target)
+{
+    if (value != NULL && !json_is_array(value)) {
+        loyalty_report(reader, NULL, "must be a list of offers");
+        value = NULL;
+    }
+
+    *(json_t **)target = value;
+}
+
+static const loyalty_field_t preview_fields[] = {
+    {.name = "offers", .kind = LOYALTY_FIELD_OTHER,
+     .offset = AT(preview_t, offers), .read = read_offers},
+    {.name = "usage", .kind = LOYALTY_FIELD_OTHER, .read = read_usage},
+    {.name = "earning", .kind = LOYALTY_FIELD_OBJECT,
+     .offset = AT(preview_t, earning), .shape = &earning_shape},
+};
+
+static const loyalty_shape_t preview_shape =
+    LOYALTY_SHAPE("a preview", preview_fields, preview_t, NULL);
+
 static const loyalty_field_t request_fields[] = {
+    {.name = "member_id", .kind = LOYALTY_FIELD_STRING,
+     .offset = AT(request_t, member_id), .min = 1,
+     .max = LOYALTY_MEMBER_ID_MAX},
     {.name = "member", .kind = LOYALTY_FIELD_OBJECT,
      .offset = AT(request_t, member), .shape = &member_shape},
     {.name = "currency", .kind = LOYALTY_FIELD_STRING,
@@ -280,9 +312,8 @@ static const loyalty_field_t request_fields[] = {
     {.name = "explain", .kind = LOYALTY_FIELD_BOOL,
      .offset = AT(request_t, explain)},
     {.name = "lines", .kind = LOYALTY_FIELD_OTHER, .read = read_lines},
-    {.name = "usage", .kind = LOYALTY_FIELD_OTHER, .read = read_usage},
-    {.name = "earning", .kind = LOYALTY_FIELD_OBJECT,
-     .offset = AT(request_t, earning), .shape = &earning_shape},
+    {.name = "preview", .kind = LOYALTY_FIELD_OBJECT,
+     .offset = AT(request_t, preview), .shape = &preview_shape},
 };
 
 static const loyalty_shape_t request_shape =
@@ -333,14 +364,14 @@ loyalty_cart_parse(json_t *json, const loyalty_program_t *program,
         .points = member->points,
         .entries = member->entries,
         .nentries = member->nentries,
-        .usage = request.usage,
-        .nusage = request.nusage,
-        .earn_rate = request.earning.rate == UNTOLD
+        .usage = request.preview.usage,
+        .nusage = request.preview.nusage,
+        .earn_rate = request.preview.earning.rate == UNTOLD
                          ? program->settings.earn_rate
-                         : request.earning.rate,
-        .multiplier = request.earning.multiplier == UNTOLD
+                         : request.preview.earning.rate,
+        .multiplier = request.preview.earning.multiplier == UNTOLD
                           ? multiplier_of(program, member->status)
-                          : request.earning.multiplier,
+                          : request.preview.earning.multiplier,
         .lines = request.lines,
         .nlines = request.nlines,
         .codes = request.codes,

@@ -1,15 +1,15 @@
 /*
  * A cart from a quote request's JSON, and a quote as JSON (DESIGN.md, POST
- * quotes; the shapes of cases/examples.json).
+ * quotes).
  *
- *   { "member": {"status", "segments": [], "groups": [], "order_count",
- *                "points", "entitlements": [{"id", "offer_id", "code",
- *                "applied", "redeemed", "held", "uses", "expires_at"}]},
+ *   { "member_id" | "member": {"status", "segments": [], "groups": [],
+ *         "order_count", "points", "entitlements": [{"id", "offer_id",
+ *         "code", "applied", "redeemed", "held", "uses", "expires_at"}]},
  *     "currency", "at", "codes": [], "explain",
  *     "lines": [{"id", "sku", "category", "quantity", "unit_price",
  *                "minimum_price"}],
- *     "usage": {offer id: {"total", "member", "spent"}},
- *     "earning": {"rate", "multiplier"} }
+ *     "preview": {"offers": [], "usage": {offer id: {"total", "member",
+ *         "spent"}}, "earning": {"rate", "multiplier"}} }
  */
 
 #ifndef LOYALTY_CART_JSON_H
@@ -20,8 +20,9 @@
 /*
  * All mistakes at once.  `at` defaults to `now`, the rate to the program's,
  * the multiplier to that of the member's status.  Strings point into `json`,
- * which must outlive the cart; what it lacks of the member's own state
- * (`member_id`) is the caller's to fill in.
+ * which must outlive the cart.  `program` is loyalty_program_preview()'s
+ * where the request has preview.offers; the state of a member that goes by
+ * `member_id` is the caller's to fill in.
  */
 loyalty_status_t loyalty_cart_parse(json_t *json,
                                     const loyalty_program_t *program,

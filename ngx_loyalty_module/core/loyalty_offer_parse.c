@@ -468,8 +468,10 @@ finish_offer(loyalty_reader_t *reader, json_t *object, void *target)
         check_type(reader, object, offer);
     }
 
-    loyalty_check_references(reader, object, "statuses", "/statuses",
-                             tier_exists);
+    if (!reader->preview) {
+        loyalty_check_references(reader, object, "statuses", "/statuses",
+                                 tier_exists);
+    }
 
     if (offer->ends_at <= offer->starts_at) {
         loyalty_report(reader, "ends_at", "must come after starts_at");

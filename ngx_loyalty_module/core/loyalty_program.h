@@ -193,6 +193,14 @@ loyalty_status_t loyalty_program_parse(const char *bytes, size_t len,
 loyalty_status_t loyalty_program_from_json(json_t *document,
                                            loyalty_problems_t *problems,
                                            loyalty_program_t **program);
+/*
+ * The program with other offers, for a quote that tries them out: places are
+ * given below "/preview", and an offer may name statuses that do not exist.
+ */
+loyalty_status_t loyalty_program_preview(const loyalty_program_t *program,
+                                         json_t *offers,
+                                         loyalty_problems_t *problems,
+                                         loyalty_program_t **preview);
 void loyalty_program_free(loyalty_program_t *program);
 
 /* The document with all defaults written out, as the API shows it; a new

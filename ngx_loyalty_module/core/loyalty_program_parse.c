@@ -295,21 +295,16 @@ new_program(json_t *document)
     return program;
 }
 
-loyalty_status_t
-loyalty_program_from_json(json_t *document, loyalty_problems_t *problems,
-                          loyalty_program_t **program)
+static loyalty_status_t
+compile(json_t *document, const char *pointer, bool preview,
+        loyalty_problems_t *problems, loyalty_program_t **program)
 {
     size_t problems_before = problems->count;
     loyalty_reader_t reader;
     loyalty_program_t *made;
 
-    if (!json_is_object(document)) {
-        loyalty_problem(problems, "", "must be a JSON object: a program");
-        return LOYALTY_ERROR_INVALID;
-    }
-
     if (too_deep(document, LOYALTY_JSON_DEPTH_MAX)) {
-        loyalty_problem(problems, "", "is nested more than %d deep",
+        loyalty_problem(problems, pointer, "is nested more than %d deep",
                         LOYALTY_JSON_DEPTH_MAX);
         return LOYALTY_ERROR_LIMIT;
     }
@@ -321,8 +316,10 @@ loyalty_program_from_json(json_t *document, loyalty_problems_t *problems,
 
     reader = (loyalty_reader_t){
         .arena = &made->private_data->arena, .problems = problems,
-        .program = made, .locale = loyalty_str("en"),
+        .program = made, .locale = loyalty_str("en"), .preview = preview,
+        .len = strlen(pointer),
     };
+    memcpy(reader.pointer, pointer, reader.len);
     read_document(&reader, document);
 
     if (reader.out_of_memory || problems->count != problems_before) {
@@ -333,6 +330,38 @@ loyalty_program_from_json(json_t *document, loyalty_problems_t *problems,
 
     *program = made;
     return LOYALTY_OK;
+}
+
+loyalty_status_t
+loyalty_program_from_json(json_t *document, loyalty_problems_t *problems,
+                          loyalty_program_t **program)
+{
+    if (!json_is_object(document)) {
+        loyalty_problem(problems, "", "must be a JSON object: a program");
+        return LOYALTY_ERROR_INVALID;
+    }
+
+    return compile(document, "", false, problems, program);
+}
+
+loyalty_status_t
+loyalty_program_preview(const loyalty_program_t *program, json_t *offers,
+                        loyalty_problems_t *problems,
+                        loyalty_program_t **preview)
+{
+    loyalty_status_t rc = LOYALTY_ERROR_MEMORY;
+    json_t *document;
+
+    document = json_copy(program->json);
+
+    /* Rules speak of the offers that are replaced. */
+    if (document != NULL && json_object_set(document, "offers", offers) == 0) {
+        json_object_del(document, "rules");
+        rc = compile(document, "/preview", true, problems, preview);
+    }
+
+    json_decref(document);
+    return rc;
 }
 
 loyalty_status_t

@@ -20,6 +20,7 @@ typedef struct {
     loyalty_problems_t *problems;
     loyalty_program_t *program; /* as far as it has been read */
     loyalty_str_t locale;       /* of a text given without one */
+    bool preview; /* references to what may not exist are let through */
     bool out_of_memory;
     char pointer[512]; /* of the value being read */
     size_t len;
