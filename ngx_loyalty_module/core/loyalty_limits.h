@@ -141,8 +141,10 @@
 /* A member's whole state in Redis. */
 #define LOYALTY_MEMBER_SIZE_MAX (1024 * 1024)
 
-/* What the edge caches of a member (EDGE.md: a bounded record). */
-#define LOYALTY_VIEW_SIZE_MAX 4096
+/* A view: its length has 16 bits.  Most hold no offer and have 104 bytes; one
+ * past what the edge's zone takes in one entry is built for each request. */
+#define LOYALTY_VIEW_SIZE_MAX (64 * 1024 - 8)
+#define LOYALTY_VIEW_CACHED_MAX 4096
 
 /* One reply of Redis: a program, or the keys of one large invalidation. */
 #define LOYALTY_REDIS_REPLY_MAX (32 * 1024 * 1024)

@@ -57,7 +57,34 @@ typedef struct {
 } ngx_http_loyalty_resolver_t;
 
 
+/* A request that waits for an operation, in the request's pool. */
+
+typedef struct {
+    ngx_queue_t                      queue;
+    ngx_http_loyalty_ctx_t          *ctx;
+} ngx_http_loyalty_waiter_t;
+
+
 extern ngx_http_loyalty_resolver_t  ngx_http_loyalty_resolver;
+
+
+ngx_int_t ngx_http_loyalty_copy_view(ngx_http_request_t *r,
+    ngx_http_loyalty_ctx_t *ctx, const void *view, size_t len);
+
+/* Made under this program, and still right. */
+ngx_uint_t ngx_http_loyalty_view_good(const loyalty_view_t *view,
+    loyalty_program_t *program);
+
+/* ms since 1970 */
+int64_t ngx_http_loyalty_now(void);
+
+
+/* NGX_AGAIN: the waiter's ctx->resume will be posted; NGX_OK: no memory. */
+ngx_int_t ngx_http_loyalty_op_join(ngx_loyalty_hash_t *hash,
+    ngx_http_loyalty_waiter_t *waiter);
+void ngx_http_loyalty_ops_free(void);
+void ngx_http_loyalty_op_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 
 
 ngx_http_loyalty_site_t *ngx_http_loyalty_site_find(ngx_str_t *name);

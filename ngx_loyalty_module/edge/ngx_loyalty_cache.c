@@ -29,6 +29,10 @@
 #define NGX_LOYALTY_CACHE_TEXT       'c'
 
 
+_Static_assert(LOYALTY_VIEW_CACHED_MAX <= NGX_LOYALTY_CACHE_DATA_MAX,
+               "a view is an entry");
+
+
 typedef struct {
     uint64_t                   mark;         /* 0: free */
     uint32_t                   deadline;     /* of the lease, in ms */

@@ -86,6 +86,7 @@ static void
 a_member_with_too_much_has_no_view(void **state)
 {
     static loyalty_entitlement_t entitlements[LOYALTY_MEMBER_LIST_MAX];
+    static char longest[LOYALTY_ID_MAX];
     buffer_t buffer;
     world_t world;
     size_t len, i;
@@ -93,21 +94,22 @@ a_member_with_too_much_has_no_view(void **state)
     (void)state;
 
     world_init(&world);
+    memset(longest, 'a', sizeof(longest));
     for (i = 0; i < COUNT(entitlements); i++) {
         entitlements[i] =
-            (loyalty_entitlement_t){.offer = loyalty_str("ten-off"),
+            (loyalty_entitlement_t){.offer = {longest, sizeof(longest)},
                                     .state = LOYALTY_ENTITLEMENT_OWNED,
                                     .expires_at = LOYALTY_NEVER};
     }
     world.member.entitlements = entitlements;
 
-    /* 104 bytes and 32 for each: 124 fit into 4 096. */
-    world.member.nentitlements = 124;
+    /* 104 bytes and 24 + 64 for each: 743 fit into 65 528. */
+    world.member.nentitlements = 743;
     assert_int_equal(
         loyalty_view_build(&world.member, &world.program, T0, &buffer, &len),
         LOYALTY_OK);
-    assert_int_equal(len, 104 + 124 * 32);
-    world.member.nentitlements = 125;
+    assert_int_equal(len, 104 + 743 * 88);
+    world.member.nentitlements = 744;
     assert_int_equal(
         loyalty_view_build(&world.member, &world.program, T0, &buffer, &len),
         LOYALTY_ERROR_LIMIT);
