@@ -44,20 +44,22 @@ ngx_loyalty_redis_tls_conf(ngx_conf_t *cf, ngx_loyalty_redis_conf_t *rcf)
     /* what waits to be sent may move as more is added */
     SSL_CTX_set_mode(ssl->ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 
-    if (rcf->tls_cert.len != 0
-        && ngx_ssl_certificate(cf, ssl, &rcf->tls_cert, &rcf->tls_key, NULL)
-           != NGX_OK)
+    if ((rcf->tls_cert.len != 0
+         && ngx_ssl_certificate(cf, ssl, &rcf->tls_cert, &rcf->tls_key, NULL)
+            != NGX_OK)
+        || (rcf->tls_ca.len != 0
+            && ngx_ssl_trusted_certificate(cf, ssl, &rcf->tls_ca, 4)
+               != NGX_OK))
     {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"loyalty_redis\" cannot use tls_ca or tls_cert and "
+                      "tls_key as they are, each must name a file in PEM");
         return NGX_ERROR;
     }
 
-    if (rcf->tls_ca.len != 0) {
-
-        if (ngx_ssl_trusted_certificate(cf, ssl, &rcf->tls_ca, 4) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-    } else if (SSL_CTX_set_default_verify_paths(ssl->ctx) == 0) {
+    if (rcf->tls_ca.len == 0
+        && SSL_CTX_set_default_verify_paths(ssl->ctx) == 0)
+    {
         ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
                       "the system's certificates cannot be read, name some "
                       "by tls_ca=FILE");
