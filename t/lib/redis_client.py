@@ -177,7 +177,8 @@ def polite(connection, command):
 
 
 class Nginx:
-    def __init__(self, folder, redis, http="", locations="", workers=1):
+    def __init__(self, folder, redis, http="", locations="", workers=1,
+                 before=""):
         self.folder = folder.path / f"nginx-{free_port()}"
         self.folder.mkdir()
         self.port = free_port()
@@ -186,6 +187,7 @@ class Nginx:
         self.http = http
         self.locations = locations
         self.workers = workers
+        self.before = before
         self.write()
         done = self.run()
         if done.returncode:
@@ -197,6 +199,7 @@ class Nginx:
                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         self.conf.write_text(f"""
             user root;
+            {self.before}
             load_module {MODULES}/ngx_http_redis_client_module.so;
             worker_processes {self.workers};
             error_log {self.folder}/error.log notice;
