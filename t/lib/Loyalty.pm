@@ -14,10 +14,10 @@ use strict;
 use warnings;
 
 use Digest::SHA qw(hmac_sha256);
+use File::Spec::Functions qw(rel2abs);
 use File::Temp qw(tempdir);
 use JSON::PP;
 use MIME::Base64 qw(encode_base64url);
-use POSIX qw(WNOHANG);
 
 our $dir = tempdir('loyalty.XXXXXX', TMPDIR => 1, CLEANUP => 1);
 our $socket = "$dir/redis.sock";
@@ -29,9 +29,12 @@ my $redis;
 # The tests' nginx may run as another user.
 chmod 0755, $dir;
 
-$ENV{LOYALTY_SOCKET} = $socket;
-$ENV{LOYALTY_DIR} = $dir;
+# Test::Nginx puts these into its configurations.
+$ENV{TEST_NGINX_SOCKET} = $socket;
+$ENV{TEST_NGINX_DIR} = $dir;
+
 $ENV{LOYALTY_MODULE} //= 'build/ngx_http_loyalty_module.so';
+$ENV{LOYALTY_MODULE} = rel2abs($ENV{LOYALTY_MODULE});
 
 sub start_redis {
     $redis = fork // die "fork: $!";
@@ -150,6 +153,24 @@ sub token {
     my $head = pack 'C C q>', 1, $type, $expires_at;
     return encode_base64url(
         $head . hmac_sha256($head . pack('n/a*', $site), $secret));
+}
+
+# Every block: the module, Redis and zone unless it has an http_config of its
+# own that says so, and an error log without what should never be there.
+sub nginx {
+    main::add_block_preprocessor(sub {
+        my $block = shift;
+        my $http = $block->http_config // '';
+        $http = "loyalty_redis unix:$socket;\n$http"
+            unless $http =~ /loyalty_redis|# bare/;
+        $http = "loyalty_zone members 1m;\n$http"
+            unless $http =~ /loyalty_zone|# bare/;
+        $block->set_value(http_config => $http);
+        $block->set_value(main_config => "load_module $ENV{LOYALTY_MODULE};\n"
+                          . ($block->main_config // ''));
+        $block->set_value(no_error_log => "[alert]\n[crit]\n[emerg]")
+            unless defined $block->no_error_log || defined $block->must_die;
+    });
 }
 
 sub now { return int(time * 1000) }
