@@ -425,7 +425,11 @@ ngx_loyalty_redis_node_down(ngx_loyalty_redis_link_t *link)
     {
         node = ngx_queue_data(q, ngx_loyalty_redis_node_t, queue);
 
-        if (node->link.failures == 0) {
+        if (node->link.state == NGX_LOYALTY_REDIS_LINK_UP
+            || (node->link.failures == 0
+                && (node->seed
+                    || node->link.state != NGX_LOYALTY_REDIS_LINK_OFF)))
+        {
             ngx_loyalty_redis_pump(link->redis);
             return;
         }
@@ -592,7 +596,8 @@ ngx_loyalty_redis_map_timer(ngx_event_t *ev)
 
         if (!node->seed
             && !node->master
-            && ngx_current_msec - node->named > NGX_LOYALTY_REDIS_KEEP
+            && (node->link.state == NGX_LOYALTY_REDIS_LINK_OFF
+                || ngx_current_msec - node->named > NGX_LOYALTY_REDIS_KEEP)
             && ngx_queue_empty(&cluster->redis->waiting))
         {
             ngx_loyalty_redis_node_free(node);

@@ -127,9 +127,10 @@ struct ngx_loyalty_redis_link_s {
 
     ngx_loyalty_redis_state_e          state;
     ngx_uint_t                         opened;   /* counts connections */
-    ngx_uint_t                         failures; /* since it was up */
+    ngx_uint_t                         failures; /* since it was steady */
     ngx_uint_t                         told;     /* failures logged since */
     ngx_msec_t                         since;    /* not up */
+    ngx_msec_t                         away;     /* before it came up */
 
     ngx_resolver_ctx_t                *resolving;
     ngx_connection_t                  *connection;

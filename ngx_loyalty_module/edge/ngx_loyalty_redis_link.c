@@ -34,6 +34,7 @@ static void ngx_loyalty_redis_link_close(ngx_loyalty_redis_link_t *link);
 static void ngx_loyalty_redis_link_end_calls(ngx_loyalty_redis_link_t *link);
 static void ngx_loyalty_redis_link_connecting(ngx_event_t *ev);
 static void ngx_loyalty_redis_link_connected(ngx_loyalty_redis_link_t *link);
+static void ngx_loyalty_redis_link_steady(ngx_loyalty_redis_link_t *link);
 static void ngx_loyalty_redis_link_read(ngx_event_t *rev);
 static void ngx_loyalty_redis_link_write(ngx_event_t *wev);
 static void ngx_loyalty_redis_link_reply(ngx_loyalty_redis_link_t *link,
@@ -368,20 +369,31 @@ void
 ngx_loyalty_redis_link_greeted(ngx_loyalty_redis_link_t *link)
 {
     link->state = NGX_LOYALTY_REDIS_LINK_UP;
-    link->failures = 0;
     link->said_len = 0;
+    link->away = ngx_current_msec - link->since;
+
+    ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_TICK);
+
+    link->role->up(link);
+}
+
+
+/*
+ * Up for a second.  One that is lost sooner is still in the same outage: its
+ * pauses go on growing, and nothing more is logged.
+ */
+
+static void
+ngx_loyalty_redis_link_steady(ngx_loyalty_redis_link_t *link)
+{
+    link->failures = 0;
 
     if (link->told) {
         link->told = 0;
         ngx_log_error(NGX_LOG_ERR, link->redis->log, 0,
                       "loyalty: %s at %V is back after %M ms",
-                      link->role->name, &link->peer->name,
-                      ngx_current_msec - link->since);
+                      link->role->name, &link->peer->name, link->away);
     }
-
-    ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_TICK);
-
-    link->role->up(link);
 }
 
 
@@ -465,7 +477,7 @@ ngx_loyalty_redis_link_fail(ngx_loyalty_redis_link_t *link,
 
     was_up = (link->state == NGX_LOYALTY_REDIS_LINK_UP);
 
-    if (was_up) {
+    if (was_up && link->told == 0) {
         link->since = ngx_current_msec;
     }
 
@@ -612,6 +624,8 @@ ngx_loyalty_redis_link_timer(ngx_event_t *ev)
                                         NGX_LOYALTY_REDIS_DEAD);
             break;
         }
+
+        ngx_loyalty_redis_link_steady(link);
 
         ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_TICK);
         link->role->tick(link);

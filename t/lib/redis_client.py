@@ -108,7 +108,9 @@ class Mock:
     class Connection:
         def __init__(self, sock):
             self.socket = sock
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.file = sock.makefile("rb")
+            self.subscribed = False
 
         def readcommand(self):
             line = self.file.readline()
@@ -162,13 +164,14 @@ def polite(connection, command):
         text = b"# Server\r\nrun_id:" + b"a" * 40 + b"\r\n"
         connection.send(b"$%d\r\n%s\r\n" % (len(text), text))
     elif name == b"PING":
-        connection.send(b"+PONG\r\n")
+        connection.send(b"*2\r\n$4\r\npong\r\n$0\r\n\r\n"
+                        if connection.subscribed else b"+PONG\r\n")
     elif name == b"CLIENT" and command[1].upper() == b"ID":
         connection.send(b":7\r\n")
     elif name == b"CLIENT":
-        connection.tracking = True
         connection.send(b"+OK\r\n")
     elif name == b"SUBSCRIBE":
+        connection.subscribed = True
         connection.send(b"*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n"
                         % (len(command[1]), command[1]))
     else:

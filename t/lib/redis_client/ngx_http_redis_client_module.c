@@ -125,7 +125,8 @@ ngx_http_redis_client_text(ngx_http_request_t *r, u_char *text, size_t len)
     }
 
     b->last = ngx_cpymem(b->last, text, len);
-    b->memory = 1;
+    b->temporary = 0;
+    b->memory = len != 0;
     b->last_buf = 1;
 
     out.buf = b;
@@ -135,7 +136,7 @@ ngx_http_redis_client_text(ngx_http_request_t *r, u_char *text, size_t len)
     r->headers_out.content_length_n = len;
 
     rc = ngx_http_send_header(r);
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only || len == 0) {
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
     }
 
