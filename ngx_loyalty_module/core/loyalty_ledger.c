@@ -579,6 +579,10 @@ loyalty_ledger_restore(loyalty_ledger_t *ledger,
     int64_t spent;
     size_t i;
 
+    if (spending->amount > ledger->spent) {
+        return LOYALTY_ERROR_INVALID;
+    }
+
     if ((rc = loyalty_sub(ledger->spent, spending->amount, &spent))
             != LOYALTY_OK
         || (rc = reserve_lots(ledger, spending->nparts, arena)) != LOYALTY_OK

@@ -12,10 +12,12 @@ static void
 put_lots(loyalty_encoder_t *encoder, const loyalty_lot_t *lots, size_t n)
 {
     const loyalty_lot_t *lot;
+    size_t i;
 
     loyalty_put_uint(encoder, n);
 
-    for (lot = lots; lot < lots + n; lot++) {
+    for (i = 0; i < n; i++) {
+        lot = &lots[i];
         loyalty_put_str(encoder, lot->id);
         loyalty_put_int(encoder, lot->amount);
         loyalty_put_int(encoder, lot->remaining);
@@ -32,6 +34,7 @@ get_lots(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
          loyalty_lot_t **lots, size_t *n)
 {
     loyalty_lot_t *lot;
+    size_t i;
 
     *n = loyalty_get_count(decoder, LOYALTY_MEMBER_SIZE_MAX);
     *lots = NULL;
@@ -44,7 +47,8 @@ get_lots(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
         return LOYALTY_ERROR_MEMORY;
     }
 
-    for (lot = *lots; lot < *lots + *n && !decoder->bad; lot++) {
+    for (i = 0; i < *n && !decoder->bad; i++) {
+        lot = &(*lots)[i];
         lot->id = loyalty_get_str(decoder, LOYALTY_ORDER_ID_MAX);
         lot->amount = loyalty_get_int(decoder);
         lot->remaining = loyalty_get_int(decoder);

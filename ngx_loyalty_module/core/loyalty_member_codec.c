@@ -95,6 +95,7 @@ get_profile(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 {
     loyalty_attribute_t *attribute;
     loyalty_status_t rc;
+    size_t i;
 
     member->email = loyalty_get_str(decoder, LOYALTY_MEMBER_TEXT_MAX);
     member->phone = loyalty_get_str(decoder, LOYALTY_MEMBER_TEXT_MAX);
@@ -122,9 +123,8 @@ get_profile(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
         return LOYALTY_ERROR_MEMORY;
     }
 
-    for (attribute = member->attributes;
-         attribute < member->attributes + member->nattributes && !decoder->bad;
-         attribute++) {
+    for (i = 0; i < member->nattributes && !decoder->bad; i++) {
+        attribute = &member->attributes[i];
         attribute->name = loyalty_get_str(decoder, LOYALTY_MEMBER_TEXT_MAX);
         attribute->value = loyalty_get_str(decoder, LOYALTY_MEMBER_TEXT_MAX);
     }
@@ -176,6 +176,7 @@ get_contributions(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 
         if (contribution->placed_at == LOYALTY_UNKNOWN
             || contribution->placed_at == LOYALTY_NEVER
+            || contribution->spend < 0 || contribution->points < 0
             || (i > 0
                 && contribution->placed_at < contribution[-1].placed_at)) {
             decoder->bad = true;
@@ -413,7 +414,8 @@ loyalty_member_decode(loyalty_str_t bytes, loyalty_arena_t *arena,
     }
 
     if (decoder.bad || decoder.p != decoder.end || member->version < 0
-        || member->order_count < 0 || member->spent_total < 0
+        || member->version == INT64_MAX || member->order_count < 0
+        || member->spent_total < 0
         || loyalty_member_id_check(member->id) != LOYALTY_OK) {
         return LOYALTY_ERROR_CORRUPT;
     }

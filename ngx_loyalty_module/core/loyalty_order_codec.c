@@ -9,7 +9,7 @@
 
 #include "loyalty_codec.h"
 #include "loyalty_ledger_codec.h"
-#include "loyalty_order.h"
+#include "loyalty_order_private.h"
 
 #define FORMAT 1
 
@@ -85,9 +85,11 @@ put_lines(loyalty_encoder_t *encoder, const loyalty_order_line_t *lines,
           size_t n)
 {
     const loyalty_order_line_t *line;
+    size_t i;
 
     loyalty_put_uint(encoder, n);
-    for (line = lines; line < lines + n; line++) {
+    for (i = 0; i < n; i++) {
+        line = &lines[i];
         loyalty_put_str(encoder, line->sku);
         loyalty_put_str(encoder, line->category);
         loyalty_put_uint(encoder, (uint64_t)line->quantity);
@@ -102,6 +104,7 @@ get_lines(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
           loyalty_order_line_t **lines, size_t *n)
 {
     loyalty_order_line_t *line;
+    size_t i;
 
     *n = loyalty_get_count(decoder, LOYALTY_ORDER_LINES_MAX);
     if (*n == 0) {
@@ -113,7 +116,8 @@ get_lines(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
         return LOYALTY_ERROR_MEMORY;
     }
 
-    for (line = *lines; line < *lines + *n && !decoder->bad; line++) {
+    for (i = 0; i < *n && !decoder->bad; i++) {
+        line = &(*lines)[i];
         line->sku = loyalty_get_str(decoder, LOYALTY_SKU_MAX);
         line->category = loyalty_get_str(decoder, LOYALTY_CATEGORY_MAX);
         line->quantity =
@@ -133,10 +137,11 @@ static void
 put_refunds(loyalty_encoder_t *encoder, const loyalty_order_attempt_t *attempt)
 {
     const loyalty_order_refund_t *refund;
+    size_t i;
 
     loyalty_put_uint(encoder, attempt->nrefunds);
-    for (refund = attempt->refunds;
-         refund < attempt->refunds + attempt->nrefunds; refund++) {
+    for (i = 0; i < attempt->nrefunds; i++) {
+        refund = &attempt->refunds[i];
         loyalty_put_str(encoder, refund->refund.id);
         put_optional(encoder, refund->refund.amount);
         put_lines(encoder, refund->refund.lines, refund->refund.nlines);
@@ -285,8 +290,17 @@ get_attempt(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 
     if (attempt->attempt == 0 || attempt->returned > attempt->total
         || attempt->revoked > attempt->points
+        || attempt->placed_at == LOYALTY_NEVER
+        || attempt->earned_at == LOYALTY_NEVER
+        || (loyalty_order_has_earned(attempt)
+            && attempt->earned_at == LOYALTY_UNKNOWN)
+        || ((loyalty_order_has_earned(attempt)
+             || loyalty_order_is_placed(attempt))
+            && attempt->placed_at == LOYALTY_UNKNOWN)
         || (attempt->phase == LOYALTY_PHASE_EARNED
-            && attempt->earned_at == LOYALTY_UNKNOWN)) {
+            && !loyalty_order_has_earned(attempt))
+        || (attempt->phase == LOYALTY_PHASE_PENDING
+            && !loyalty_order_is_placed(attempt))) {
         decoder->bad = true;
     }
     return LOYALTY_OK;

@@ -406,8 +406,10 @@ lines_to_json(const loyalty_order_line_t *lines, size_t n, bool returned)
 {
     const loyalty_order_line_t *line;
     json_t *array = json_array(), *object;
+    size_t i;
 
-    for (line = lines; line < lines + n; line++) {
+    for (i = 0; i < n; i++) {
+        line = &lines[i];
         object = json_object();
         set_text(object, "sku", line->sku);
         set_text(object, "category", line->category);

@@ -84,9 +84,10 @@ loyalty_order_count_products(loyalty_order_context_t *context,
 {
     const loyalty_order_line_t *line;
     loyalty_status_t rc;
+    size_t i;
 
-    for (line = attempt->lines; line < attempt->lines + attempt->nlines;
-         line++) {
+    for (i = 0; i < attempt->nlines; i++) {
+        line = &attempt->lines[i];
         rc = loyalty_order_add_product(
             context, line->sku, sign * (line->quantity - line->returned));
         if (rc != LOYALTY_OK) {
@@ -113,6 +114,12 @@ loyalty_order_count(loyalty_order_context_t *context, int64_t orders,
                          &context->effects->spend_delta);
     }
     context->effects->order_delta += orders;
+
+    /* Record and member are not of one history: say so, store nothing. */
+    if (rc == LOYALTY_OK
+        && (member->spent_total < 0 || member->order_count < 0)) {
+        rc = LOYALTY_ERROR_CORRUPT;
+    }
     return rc;
 }
 
@@ -130,8 +137,12 @@ loyalty_order_contribute(loyalty_order_context_t *context,
     };
 
     old = loyalty_member_contribution(context->member, new.order_id);
-    new.points = (old == NULL ? 0 : old->points) + context->member->points.life
-                 - life_before;
+    if (loyalty_add(old == NULL ? 0 : old->points,
+                    context->member->points.life - life_before, &new.points)
+            != LOYALTY_OK
+        || new.points < 0) {
+        new.points = 0; /* the old one was forgotten: there were too many */
+    }
     if (attempt->phase == LOYALTY_PHASE_EARNED) {
         new.spend = attempt->total - attempt->returned;
     }

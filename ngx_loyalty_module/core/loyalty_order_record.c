@@ -35,8 +35,10 @@ print_lines(const loyalty_order_line_t *lines, size_t n)
     const loyalty_order_line_t *line;
     uint64_t print = n;
     int64_t numbers[2];
+    size_t i;
 
-    for (line = lines; line < lines + n; line++) {
+    for (i = 0; i < n; i++) {
+        line = &lines[i];
         numbers[0] = line->quantity;
         numbers[1] = line->amount;
         print = print_str(print, line->sku);

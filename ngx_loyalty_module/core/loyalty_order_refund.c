@@ -38,11 +38,12 @@ return_units(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
     int64_t rest = returned->quantity, units, part;
     loyalty_order_line_t *line;
     loyalty_status_t rc;
+    size_t i;
 
     *worth = 0;
 
-    for (line = attempt->lines;
-         line < attempt->lines + attempt->nlines && rest > 0; line++) {
+    for (i = 0; i < attempt->nlines && rest > 0; i++) {
+        line = &attempt->lines[i];
         units = line->quantity - line->returned;
         if (units == 0 || !loyalty_str_eq(line->sku, returned->sku)) {
             continue;
@@ -87,8 +88,10 @@ value_refund(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
     int64_t left = attempt->total - attempt->returned, sum = 0, worth;
     const loyalty_order_line_t *line;
     loyalty_status_t rc;
+    size_t i;
 
-    for (line = refund->lines; line < refund->lines + refund->nlines; line++) {
+    for (i = 0; i < refund->nlines; i++) {
+        line = &refund->lines[i];
         rc = return_units(context, attempt, line, &worth);
         if (rc != LOYALTY_OK) {
             return rc;
@@ -118,6 +121,7 @@ apply_refund(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
     loyalty_order_line_t *line;
     loyalty_status_t rc;
     bool whole;
+    size_t i;
 
     rc = value_refund(context, attempt, &refund->refund, &value);
     if (rc != LOYALTY_OK) {
@@ -142,8 +146,8 @@ apply_refund(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
         if (rc != LOYALTY_OK) {
             return rc;
         }
-        for (line = attempt->lines; line < attempt->lines + attempt->nlines;
-             line++) {
+        for (i = 0; i < attempt->nlines; i++) {
+            line = &attempt->lines[i];
             line->returned = line->quantity;
         }
     }

@@ -1,0 +1,271 @@
+/*
+ * core/loyalty_order_event.c: an order event from JSON; every mistake with
+ * its place, every limit passed by one.
+ */
+
+#include "world.h"
+
+#include <jansson.h>
+
+static loyalty_arena_t arena;
+static loyalty_problems_t problems;
+static loyalty_order_event_t event;
+
+static loyalty_status_t
+parse(json_t *json)
+{
+    loyalty_status_t rc;
+
+    loyalty_arena_reset(&arena);
+    loyalty_problems_init(&problems, &arena);
+    rc = loyalty_order_event_parse(json, loyalty_str("GBP"), T0, &arena,
+                                   &problems, &event);
+    json_decref(json);
+    return rc;
+}
+
+static loyalty_status_t
+parse_text(const char *text)
+{
+    json_t *json = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+
+    assert_non_null(json);
+    return parse(json);
+}
+
+static void
+an_event_is_read(void **state)
+{
+    (void)state;
+
+    assert_int_equal(
+        parse_text(
+            "{\"order_id\": \"536365\", \"member_id\": \"17850\", \"status\": "
+            "\"shipped\", \"attempt\": 2, \"placed_at\": "
+            "\"2010-12-01T08:26:00Z\", \"occurred_at\": "
+            "\"2010-12-01T09:26:00+01:00\", \"currency\": \"GBP\", \"total\": "
+            "2034, \"lines\": [{\"sku\": \"85123A\", \"category\": "
+            "\"home/lamps\", \"quantity\": 6, \"unit_price\": \"2.55\"}, "
+            "{\"sku\": \"71053\", \"unit_price\": \"5.035\", \"amount\": "
+            "504}], \"redemptions\": [\"h1\"], \"unknown\": {}}"),
+        LOYALTY_OK);
+    assert_int_equal(event.status, LOYALTY_ORDER_SHIPPED);
+    assert_int_equal(event.attempt, 2);
+    assert_int_equal(event.placed_at, INT64_C(1291191960000));
+    assert_int_equal(event.occurred_at, INT64_C(1291191960000));
+    assert_int_equal(event.total, 2034);
+    assert_int_equal(event.nlines, 2);
+    assert_int_equal(event.lines[0].amount, 1530);
+    assert_int_equal(event.lines[1].quantity, 1);
+    assert_true(
+        loyalty_str_eq(event.lines[1].unit_price, loyalty_str("5.035")));
+    assert_int_equal(event.nredemptions, 1);
+
+    assert_int_equal(parse_text("{\"order_id\": \"1\", \"status\": "
+                                "\"cancelled\", \"member_id\": null}"),
+                     LOYALTY_OK);
+    assert_int_equal(event.member_id.len, 0);
+    assert_int_equal(event.attempt, 1);
+    assert_int_equal(event.total, -1);
+    assert_int_equal(event.occurred_at, T0);
+    assert_int_equal(event.placed_at, T0);
+    assert_true(loyalty_str_eq(event.currency, loyalty_str("GBP")));
+
+    assert_int_equal(parse_text("{\"order_id\": \"1\", \"status\": "
+                                "\"refunded\", \"refund\": {\"id\": \"r1\", "
+                                "\"lines\": [{\"sku\": \"a\"}]}}"),
+                     LOYALTY_OK);
+    assert_int_equal(event.refund.amount, -1);
+    assert_int_equal(event.refund.lines[0].amount, -1);
+}
+
+/* The rest of an event around what is tested. */
+#define REST "\"order_id\": \"1\", \"status\": \"completed\", \"total\": 1"
+
+static void
+every_mistake_is_named_with_its_place(void **state)
+{
+    static const struct {
+        const char *json, *pointer;
+    } cases[] = {
+        {"[]", ""},
+        {"{\"status\": \"placed\", \"total\": 1}", "/order_id"},
+        {"{\"order_id\": \"\", \"status\": \"placed\", \"total\": 1}",
+         "/order_id"},
+        {"{\"order_id\": \"a\\nb\", \"status\": \"placed\", \"total\": 1}",
+         "/order_id"},
+        {"{\"order_id\": \"a\\u0000b\", \"status\": \"placed\", \"total\": 1}",
+         "/order_id"},
+        {"{\"order_id\": 7, \"status\": \"placed\", \"total\": 1}",
+         "/order_id"},
+        {"{\"order_id\": \"1\", \"status\": \"paid\", \"total\": 1}",
+         "/status"},
+        {"{\"order_id\": \"1\", \"total\": 1}", "/status"},
+        {"{\"order_id\": \"1\", \"status\": \"placed\"}", "/total"},
+        {"{\"order_id\": \"1\", \"status\": \"placed\", \"total\": -1}",
+         "/total"},
+        {"{\"order_id\": \"1\", \"status\": \"placed\", \"total\": 1.0}",
+         "/total"},
+        {"{" REST ", \"attempt\": 0}", "/attempt"},
+        {"{" REST ", \"attempt\": 2147483648}", "/attempt"},
+        {"{" REST ", \"placed_at\": \"yesterday\"}", "/placed_at"},
+        {"{" REST ", \"occurred_at\": 12}", "/occurred_at"},
+        {"{" REST ", \"currency\": \"EUR\"}", "/currency"},
+        {"{" REST ", \"lines\": {}}", "/lines"},
+        {"{" REST ", \"lines\": [1]}", "/lines/0"},
+        {"{" REST ", \"lines\": [{\"amount\": 1}]}", "/lines/0/sku"},
+        {"{" REST ", \"lines\": [{\"sku\": \"a\", \"amount\": 1}, {\"sku\": "
+         "\"a\", \"amount\": -1}]}",
+         "/lines/1/amount"},
+        {"{" REST ", \"lines\": [{\"sku\": \"a\", \"amount\": 1, "
+         "\"quantity\": 0}]}",
+         "/lines/0/quantity"},
+        {"{" REST ", \"lines\": [{\"sku\": \"a\", \"amount\": 1, "
+         "\"quantity\": 1000000001}]}",
+         "/lines/0/quantity"},
+        {"{" REST ", \"lines\": [{\"sku\": \"a\"}]}", "/lines/0/amount"},
+        {"{" REST ", \"lines\": [{\"sku\": \"a\", \"unit_price\": \"-1\"}]}",
+         "/lines/0/unit_price"},
+        {"{" REST ", \"lines\": [{\"sku\": \"a\", \"unit_price\": \"1e3\"}]}",
+         "/lines/0/unit_price"},
+        {"{" REST ", \"redemptions\": [\"a\", 2]}", "/redemptions/1"},
+        {"{" REST ", \"refund\": {\"id\": \"r1\", \"amount\": 1}}", "/refund"},
+        {"{\"order_id\": \"1\", \"status\": \"refunded\", \"refund\": 5}",
+         "/refund"},
+        {"{\"order_id\": \"1\", \"status\": \"refunded\", \"refund\": "
+         "{\"amount\": 5}}",
+         "/refund/id"},
+        {"{\"order_id\": \"1\", \"status\": \"refunded\", \"refund\": "
+         "{\"id\": \"r\", \"amount\": -5}}",
+         "/refund/amount"},
+    };
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(cases); i++) {
+        if (parse_text(cases[i].json) != LOYALTY_ERROR_INVALID
+            || problems.count != 1
+            || strcmp(problems.list[0].pointer.data, cases[i].pointer) != 0) {
+            fail_msg("%s: %zu problems, the first at %s", cases[i].json,
+                     problems.count,
+                     problems.count == 0 ? "-" : problems.list[0].pointer.data);
+        }
+    }
+
+    /* All at once. */
+    assert_int_equal(parse_text("{\"order_id\": 1, \"status\": 2, "
+                                "\"attempt\": \"x\", \"currency\": \"EUR\"}"),
+                     LOYALTY_ERROR_INVALID);
+    assert_int_equal(problems.count, 4);
+}
+
+static json_t *
+long_text(size_t len)
+{
+    char *text = malloc(len);
+    json_t *json;
+
+    memset(text, 'a', len);
+    json = json_stringn(text, len);
+    free(text);
+    return json;
+}
+
+static json_t *
+completed(void)
+{
+    return json_pack("{s:s, s:s, s:i}", "order_id", "1", "status", "completed",
+                     "total", 1);
+}
+
+static json_t *
+with(const char *name, json_t *value)
+{
+    json_t *json = completed();
+
+    json_object_set_new(json, name, value);
+    return json;
+}
+
+static json_t *
+many(size_t n, json_t *element)
+{
+    json_t *array = json_array();
+
+    while (n-- > 0) {
+        json_array_append(array, element);
+    }
+    json_decref(element);
+    return array;
+}
+
+static json_t *
+line_with(const char *name, json_t *value)
+{
+    json_t *line = json_pack("{s:s, s:i}", "sku", "a", "amount", 1);
+
+    json_object_set_new(line, name, value);
+    return with("lines", json_pack("[o]", line));
+}
+
+static void
+past_each_limit_is_refused(void **state)
+{
+    (void)state;
+
+#define LIMITED(make, max)                                                     \
+    do {                                                                       \
+        size_t n = (max);                                                      \
+        assert_int_equal(parse(make), LOYALTY_OK);                             \
+        n++;                                                                   \
+        assert_int_equal(parse(make), LOYALTY_ERROR_INVALID);                  \
+    } while (0)
+
+    LIMITED(with("order_id", long_text(n)), LOYALTY_ORDER_ID_MAX);
+    LIMITED(with("member_id", long_text(n)), LOYALTY_MEMBER_ID_MAX);
+    LIMITED(line_with("sku", long_text(n)), LOYALTY_SKU_MAX);
+    LIMITED(line_with("category", long_text(n)), LOYALTY_CATEGORY_MAX);
+    LIMITED(with("lines",
+                 many(n, json_pack("{s:s, s:i}", "sku", "a", "amount", 1))),
+            LOYALTY_ORDER_LINES_MAX);
+    LIMITED(with("redemptions", many(n, json_string("h"))),
+            LOYALTY_ORDER_REDEMPTIONS_MAX);
+    LIMITED(with("redemptions", json_pack("[o]", long_text(n))),
+            LOYALTY_ORDER_ID_MAX);
+}
+
+static void
+a_lack_of_memory_is_told_apart(void **state)
+{
+    loyalty_arena_t small;
+    json_t *json = completed();
+
+    (void)state;
+
+    loyalty_arena_init(&small, 16);
+    loyalty_problems_init(&problems, &small);
+    json_object_set_new(json, "member_id", long_text(100));
+    assert_int_equal(loyalty_order_event_parse(json, loyalty_str("GBP"), T0,
+                                               &small, &problems, &event),
+                     LOYALTY_ERROR_MEMORY);
+    json_decref(json);
+    loyalty_arena_free(&small);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_event_is_read),
+        cmocka_unit_test(every_mistake_is_named_with_its_place),
+        cmocka_unit_test(past_each_limit_is_refused),
+        cmocka_unit_test(a_lack_of_memory_is_told_apart),
+    };
+    int failed;
+
+    loyalty_arena_init(&arena, 0);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    loyalty_arena_free(&arena);
+    return failed;
+}
