@@ -178,7 +178,7 @@
 
 /* The pattern that finds an order in a page, and what matching may cost: a
  * page of 1 MB is searched, a catastrophic pattern is stopped. */
-#define LOYALTY_CAPTURE_PATTERN_MAX 4096
+#define LOYALTY_CAPTURE_PATTERN_MAX 2048
 #define LOYALTY_CAPTURE_MATCH_LIMIT 2000000
 #define LOYALTY_CAPTURE_DEPTH_LIMIT 1000
 
