@@ -195,6 +195,11 @@ ngx_http_loyalty_backend_handler(ngx_http_request_t *r)
 
     r->request_body_in_single_buf = 1;
 
+    /* If-Match is about what was before the request, and the API's to judge;
+     * nginx would compare it with what the request has made. */
+
+    r->disable_not_modified = 1;
+
     rc = ngx_http_read_client_request_body(r, ngx_http_loyalty_backend_body);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
