@@ -6,6 +6,8 @@ use Test::Nginx::Socket;
 use Time::HiRes qw(time);
 
 Backend::site('demo');
+master_on();
+workers(2);
 
 our $order = '{"order_id":"%s","member_id":"anna","status":"completed","currency":"GBP","total":100,"lines":[]}';
 
@@ -117,6 +119,8 @@ Content-Type: application/x-ndjson
 
 
 === TEST 8: (and the worker lives)
+--- init
+Loyalty::redis('config', 'set', 'appendfsync', 'everysec');
 --- request
 GET /v1/sites/demo/settings
 --- error_code: 200
@@ -124,8 +128,6 @@ GET /v1/sites/demo/settings
 
 
 === TEST 9: settings of Redis that lose orders are said loudly
---- init
-Loyalty::redis('config', 'set', 'appendfsync', 'everysec');
 --- config
 location /v1/ { loyalty_backend; }
 location /again { return 204; }
@@ -139,8 +141,8 @@ loyalty: Redis has appendfsync everysec: orders acknowledged in the last second 
 
 
 === TEST 10: a body longer than any route takes is refused before it is read
---- raw_request eval
-"POST /v1/sites/demo/members HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\nConnection: close\r\n\r\n"
+--- request eval
+"POST /v1/sites/demo/members\n" . 'x' x 300000
 --- error_code: 413
 --- response_body_like: "code":"too_large"
 
