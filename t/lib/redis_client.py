@@ -225,7 +225,7 @@ class Nginx:
 
     def run(self, *options):
         return subprocess.run(
-            ["nginx", "-p", str(self.folder), "-c", str(self.conf), *options],
+            [os.environ.get("NGINX", "nginx"), "-p", str(self.folder), "-c", str(self.conf), *options],
             capture_output=True, check=False)
 
     def listens(self):
