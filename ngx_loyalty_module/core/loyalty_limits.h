@@ -138,6 +138,25 @@
 #define LOYALTY_TEMPLATE_PARTIALS_MAX 16
 #define LOYALTY_TEMPLATE_STEPS_MAX 1000000
 
+/* Injection.  The header waits for at most this much of a page, so that the
+ * length can stay exact; a shop's page is rarely larger. */
+#define LOYALTY_INJECT_HOLD_MAX (64 * 1024)
+
+/* What may follow the end tag of the body, or the closing brace of a JSON
+ * document, and still be held back to see whether it was the last. */
+#define LOYALTY_INJECT_TAIL_MAX 4096
+
+#define LOYALTY_INJECT_MARKER_MAX 256
+
+/* Formats of locales and currencies kept by a worker. */
+#define LOYALTY_FORMATS_MAX 64
+
+/* A rendered badge. */
+#define LOYALTY_INJECT_BADGE_MAX (16 * 1024)
+
+/* A bit a level is kept. */
+#define LOYALTY_INJECT_JSON_DEPTH_MAX 512
+
 /* A member's whole state in Redis. */
 #define LOYALTY_MEMBER_SIZE_MAX (1024 * 1024)
 

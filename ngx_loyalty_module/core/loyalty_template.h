@@ -44,19 +44,22 @@ loyalty_status_t loyalty_template_render(const loyalty_template_t *compiled,
                                          loyalty_arena_t *arena,
                                          loyalty_str_t *text);
 
-/* One name and its text; an absent or empty text is false in a section. */
-typedef struct {
-    loyalty_str_t name;
-    loyalty_str_t value;
-} loyalty_template_field_t;
+/*
+ * For a table of texts whose names are known beforehand: binds the template's
+ * names to their places in it, once, before it is shared.  Bit i of the result
+ * says that the template uses names[i]; n is at most 64.  A name of another
+ * place, a dotted one too, is as empty.
+ */
+uint64_t loyalty_template_bind(loyalty_template_t *compiled,
+                               const loyalty_str_t *names, size_t n);
 
 /*
- * Renders over a table of texts into `buffer`, allocating nothing; there are
- * no partials and a dotted name is a name like any other.  *len becomes the
- * length; LOYALTY_ERROR_LIMIT: more than `size` bytes.
+ * Renders a bound template over such a table into `buffer`, allocating
+ * nothing; there are no partials, an empty text is false in a section.  *len
+ * becomes the length; LOYALTY_ERROR_LIMIT: more than `size` bytes.
  */
-loyalty_status_t loyalty_template_render_fields(
-    const loyalty_template_t *compiled, const loyalty_template_field_t *fields,
-    size_t nfields, char *buffer, size_t size, size_t *len);
+loyalty_status_t loyalty_template_render_table(
+    const loyalty_template_t *compiled, const loyalty_str_t *texts,
+    char *buffer, size_t size, size_t *len);
 
 #endif

@@ -30,6 +30,7 @@ typedef struct {
     loyalty_node_kind_t kind;
     uint32_t end;       /* section: the node after its last */
     uint32_t nparts;    /* of the name; 0: the implicit iterator `.` */
+    int32_t place;      /* in a table of texts; -1: in none */
     bool line_start;    /* first on its line: behind a partial's indentation */
     bool standalone;    /* a tag alone on its line */
     loyalty_str_t text; /* TEXT: itself; else the name as written */

@@ -1,8 +1,8 @@
 /*
  * Mustache, from nodes to text.  The context is a chain of frames on the
- * stack, innermost first; at its far end stands either the caller's JSON or
- * the caller's table of texts.  A name is looked up frame by frame; what it
- * finds is a value: a text or a JSON value.
+ * stack, innermost first, with the caller's JSON at its far end; a name is
+ * looked up frame by frame.  Over a table of texts every name has its place
+ * there, and frames serve `.` alone.
  *
  * Bounded by steps, depth of partials and room for the output, so that any
  * template over any data ends soon.
@@ -29,8 +29,7 @@ typedef struct indent_s {
 } indent_t;
 
 typedef struct {
-    const loyalty_template_field_t *fields;
-    size_t nfields;
+    const loyalty_str_t *texts; /* NULL: the outermost frame is JSON */
     loyalty_template_partial_pt partial;
     void *data;
     unsigned depth; /* of partials */
@@ -176,20 +175,6 @@ put_lines(renderer_t *r, loyalty_str_t text, const indent_t *indent)
     }
 }
 
-static value_t
-find_field(const renderer_t *r, loyalty_str_t name)
-{
-    size_t i;
-
-    for (i = 0; i < r->nfields; i++) {
-        if (loyalty_str_eq(r->fields[i].name, name)) {
-            return (value_t){NULL, r->fields[i].value};
-        }
-    }
-
-    return (value_t){NULL, loyalty_str_null};
-}
-
 /* The first part is looked up outwards, the others inside what it found. */
 static value_t
 look_up(const renderer_t *r, const loyalty_node_t *node, const frame_t *frame)
@@ -203,12 +188,13 @@ look_up(const renderer_t *r, const loyalty_node_t *node, const frame_t *frame)
                              : frame->value;
     }
 
-    for (; frame != NULL && json == NULL; frame = frame->outer) {
-        json = json_object_get(frame->value.json, part);
+    if (r->texts != NULL) {
+        return (value_t){NULL, node->place < 0 ? loyalty_str_null
+                                               : r->texts[node->place]};
     }
 
-    if (json == NULL) {
-        return find_field(r, node->text);
+    for (; frame != NULL && json == NULL; frame = frame->outer) {
+        json = json_object_get(frame->value.json, part);
     }
 
     for (i = 1; i < node->nparts && json != NULL; i++) {
@@ -386,13 +372,12 @@ loyalty_template_render(const loyalty_template_t *compiled, json_t *context,
 }
 
 loyalty_status_t
-loyalty_template_render_fields(const loyalty_template_t *compiled,
-                               const loyalty_template_field_t *fields,
-                               size_t nfields, char *buffer, size_t size,
-                               size_t *len)
+loyalty_template_render_table(const loyalty_template_t *compiled,
+                              const loyalty_str_t *texts, char *buffer,
+                              size_t size, size_t *len)
 {
-    renderer_t r = {.fields = fields, .nfields = nfields, .out = buffer,
-                    .size = size, .max = size};
+    renderer_t r = {
+        .texts = texts, .out = buffer, .size = size, .max = size};
     loyalty_status_t rc;
 
     rc = render_nodes(&r, compiled, 0, compiled->nnodes, NULL, NULL);

@@ -69,6 +69,12 @@ ngx_int_t ngx_http_loyalty_capture_header_filter(ngx_http_request_t *r);
 ngx_int_t ngx_http_loyalty_capture_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
+/* Of the request, once resolved and before its content is made. */
+void ngx_http_loyalty_inject_request(ngx_http_request_t *r);
+
+char *ngx_http_loyalty_inject_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 ngx_int_t ngx_http_loyalty_inject_header_filter(ngx_http_request_t *r);
 ngx_int_t ngx_http_loyalty_inject_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);

@@ -41,6 +41,13 @@ static ngx_command_t  ngx_http_loyalty_filter_commands[] = {
       0,
       NULL },
 
+    { ngx_string("loyalty_inject"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_http_loyalty_inject_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -206,6 +213,7 @@ ngx_http_loyalty_filter_create_loc_conf(ngx_conf_t *cf)
     }
 
     flcf->capture = NGX_CONF_UNSET_PTR;
+    flcf->inject = NGX_CONF_UNSET_PTR;
 
     return flcf;
 }
@@ -221,6 +229,7 @@ ngx_http_loyalty_filter_merge_loc_conf(ngx_conf_t *cf, void *parent,
     ngx_http_loyalty_main_conf_t         *lmcf;
     ngx_http_loyalty_filter_main_conf_t  *fmcf;
 
+    ngx_conf_merge_ptr_value(conf->inject, prev->inject, NULL);
     ngx_conf_merge_ptr_value(conf->capture, prev->capture, NULL);
     ngx_conf_merge_str_value(conf->post, prev->post, "");
 

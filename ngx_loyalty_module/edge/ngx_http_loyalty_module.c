@@ -5,7 +5,6 @@
 
 #include "ngx_http_loyalty_filter.h"
 #include "ngx_http_loyalty_page.h"
-#include "ngx_loyalty_format.h"
 
 
 static ngx_int_t ngx_http_loyalty_init(ngx_conf_t *cf);
@@ -223,7 +222,6 @@ ngx_http_loyalty_exit_process(ngx_cycle_t *cycle)
         ngx_http_loyalty_redis_client = NULL;
     }
 
-    ngx_loyalty_format_exit_process();
     ngx_loyalty_metrics_exit_process();
 }
 

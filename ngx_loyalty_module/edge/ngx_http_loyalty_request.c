@@ -387,6 +387,7 @@ ngx_http_loyalty_finish(ngx_http_request_t *r,
 {
     ngx_http_loyalty_headers_add(r, llcf, ctx);
     ngx_http_loyalty_capture_request(r);
+    ngx_http_loyalty_inject_request(r);
 
     return NGX_DECLINED;
 }

@@ -28,4 +28,34 @@
 #endif
 
 
+/* Makes a header of the list the answer's only Cache-Control. */
+
+static ngx_inline ngx_int_t
+ngx_loyalty_cache_control(ngx_http_request_t *r, ngx_table_elt_t *h)
+{
+#if (nginx_version >= 1023000)
+
+    h->next = NULL;
+    r->headers_out.cache_control = h;
+
+#else
+
+    ngx_table_elt_t  **p;
+
+    if (ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
+                       sizeof(ngx_table_elt_t *))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    p = ngx_array_push(&r->headers_out.cache_control);
+    *p = h;
+
+#endif
+
+    return NGX_OK;
+}
+
+
 #endif /* _NGX_LOYALTY_COMPAT_H_INCLUDED_ */

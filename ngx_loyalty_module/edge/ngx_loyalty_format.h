@@ -1,9 +1,7 @@
 /*
  * Numbers and money as people of a locale write them, by ICU.
  *
- * Formatters are costly to make and are kept, a few dozen in each worker.  For
- * the event loop only.  Amounts go in as decimal text: no binary fraction
- * comes near money.
+ * The worker's table of formats (loyalty_format.h).  For the event loop only.
  */
 
 #ifndef _NGX_LOYALTY_FORMAT_H_INCLUDED_
@@ -13,12 +11,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "loyalty_money.h"
+#include "loyalty_format.h"
 
 
 /* UTF-8 text has room for this much. */
 
-#define NGX_LOYALTY_FORMAT_SIZE  128
+#define NGX_LOYALTY_FORMAT_SIZE  LOYALTY_FORMAT_SIZE
 
 
 /*
@@ -31,8 +29,5 @@ size_t ngx_loyalty_format_money(loyalty_str_t locale, loyalty_str_t currency,
 
 size_t ngx_loyalty_format_number(loyalty_str_t locale, int64_t number,
     u_char *text);
-
-void ngx_loyalty_format_exit_process(void);
-
 
 #endif /* _NGX_LOYALTY_FORMAT_H_INCLUDED_ */

@@ -102,6 +102,22 @@
       "Groups of orders synced to disk.")                                     \
     _(JOURNAL_FAILURES, "loyalty_journal_failures_total", "",                 \
       "Groups of orders that could not be written in time.")                  \
+    _(INJECTED_HTML, "loyalty_injected_total", "type=\"html\"",               \
+      "Answers with a badge or a member put in.")                             \
+    _(INJECTED_JSON, "loyalty_injected_total", "type=\"json\"", "")           \
+    _(INJECT_NO_PLACE, "loyalty_inject_passed_total", "reason=\"no_place\"",  \
+      "Answers passed as they were where `loyalty_inject` is on.")            \
+    _(INJECT_TYPE, "loyalty_inject_passed_total", "reason=\"type\"", "")      \
+    _(INJECT_COMPRESSED, "loyalty_inject_passed_total",                       \
+      "reason=\"compressed\"", "")                                            \
+    _(INJECT_NOT_OBJECT, "loyalty_inject_passed_total",                       \
+      "reason=\"not_object\"", "")                                            \
+    _(INJECT_INVALID_JSON, "loyalty_inject_passed_total",                     \
+      "reason=\"invalid_json\"", "")                                          \
+    _(INJECT_TOO_LARGE, "loyalty_inject_passed_total",                        \
+      "reason=\"too_large\"", "")                                             \
+    _(INJECT_TOO_DEEP, "loyalty_inject_passed_total",                         \
+      "reason=\"too_deep\"", "")                                              \
     _(DUPLICATES, "loyalty_duplicates_suppressed_total", "",                  \
       "Order events that had been applied before.")                           \
     _(DEAD_LETTERS, "loyalty_dead_letters_total", "",                         \

@@ -52,7 +52,11 @@ static const char *
         { "%s of purchases", "%s d’achats" },
     [NGX_LOYALTY_TEXT_SPEND_TO_GO] =
         { "%s of purchases to go until %s",
-          "Encore %s d’achats pour atteindre %s" }
+          "Encore %s d’achats pour atteindre %s" },
+    [NGX_LOYALTY_TEXT_BADGE] =
+        { "Your loyalty status", "Votre statut de fidélité" },
+    [NGX_LOYALTY_TEXT_BADGE_SPEND] =
+        { "%s to %s", "encore %s pour %s" }
 };
 
 
@@ -75,7 +79,13 @@ static const char *
     [NGX_LOYALTY_COUNT_ORDERS_TO_GO] =
         { { "%s order to go until %s", "%s orders to go until %s" },
           { "Encore %s commande pour atteindre %s",
-            "Encore %s commandes pour atteindre %s" } }
+            "Encore %s commandes pour atteindre %s" } },
+    [NGX_LOYALTY_COUNT_BADGE_POINTS] =
+        { { "%s point to %s", "%s points to %s" },
+          { "encore %s point pour %s", "encore %s points pour %s" } },
+    [NGX_LOYALTY_COUNT_BADGE_ORDERS] =
+        { { "%s order to %s", "%s orders to %s" },
+          { "encore %s commande pour %s", "encore %s commandes pour %s" } }
 };
 
 

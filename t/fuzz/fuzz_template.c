@@ -19,10 +19,8 @@ itself(void *data, loyalty_str_t name)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const loyalty_template_field_t fields[] = {
-        {{"a", 1}, {"<&>", 3}},
-        {{"b.c", 3}, {"text", 4}},
-    };
+    static const loyalty_str_t names[] = {{"a", 1}, {"b.c", 3}};
+    static const loyalty_str_t texts[] = {{"<&>", 3}, {"text", 4}};
     static json_t *context;
     loyalty_str_t source = {(const char *)data, size}, text;
     loyalty_template_t *compiled;
@@ -43,8 +41,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (loyalty_template_compile(source, &problems, &compiled) == LOYALTY_OK) {
         (void)loyalty_template_render(compiled, context, itself, compiled,
                                       65536, &arena, &text);
-        (void)loyalty_template_render_fields(compiled, fields, 2, buffer,
-                                             sizeof(buffer), &len);
+        (void)loyalty_template_bind(compiled, names, 2);
+        (void)loyalty_template_render_table(compiled, texts, buffer,
+                                            sizeof(buffer), &len);
         loyalty_template_free(compiled);
 
     } else if (problems.count == 0) {

@@ -380,24 +380,25 @@ rendering_is_bounded(void **state)
 static void
 a_table_of_texts_is_rendered_in_place(void **state)
 {
-    static const loyalty_template_field_t fields[] = {
-        {{"name", 4}, {"<A>", 3}},
-        {{"status.name", 11}, {"Gold", 4}},
-        {{"guest", 5}, {"", 0}},
-    };
+    static const loyalty_str_t names[] = {
+        {"name", 4}, {"status.name", 11}, {"guest", 5}, {"unused", 6}};
+    static const loyalty_str_t texts[] = {
+        {"<A>", 3}, {"Gold", 4}, {"", 0}, {"x", 1}};
     loyalty_template_t *compiled = compiled_from(
         "{{name}} {{{name}}} {{#status.name}}{{.}}{{name}}{{/status.name}}"
-        "{{^guest}}!{{/guest}}{{#unknown}}?{{/unknown}}{{unknown}}{{>p}}");
+        "{{^guest}}!{{/guest}}{{#unknown}}?{{/unknown}}{{unknown}}{{.}}{{>p}}");
     const char *expected = "&lt;A&gt; <A> Gold&lt;A&gt;!";
     char buffer[64];
     size_t len, size;
 
     (void)state;
 
+    assert_int_equal(loyalty_template_bind(compiled, names, 4), 7);
+
     for (size = 0; size <= strlen(expected); size++) {
         memset(buffer, '#', sizeof(buffer));
-        assert_int_equal(loyalty_template_render_fields(compiled, fields, 3,
-                                                        buffer, size, &len),
+        assert_int_equal(loyalty_template_render_table(compiled, texts, buffer,
+                                                       size, &len),
                          size < strlen(expected) ? LOYALTY_ERROR_LIMIT
                                                  : LOYALTY_OK);
         assert_int_equal(buffer[size], '#');
