@@ -94,7 +94,7 @@
 #define LOYALTY_MEMBER_LIST_MAX 1000
 
 /* A program is compiled by each worker; 500 offers take about 400 KB. */
-#define LOYALTY_PROGRAM_SIZE_MAX (4 * 1024 * 1024)
+#define LOYALTY_PROGRAM_SIZE_MAX 4194304
 #define LOYALTY_PROGRAM_STATUSES_MAX 64
 #define LOYALTY_PROGRAM_OFFERS_MAX 2000
 #define LOYALTY_PROGRAM_RULES_MAX 500
@@ -105,7 +105,7 @@
 #define LOYALTY_SCOPE_PATTERNS_MAX 50
 #define LOYALTY_OFFER_GROUPS_MAX 1000
 #define LOYALTY_RULE_PRODUCTS_MAX 5000
-#define LOYALTY_RULE_DELAY_MAX (366 * 86400) /* seconds */
+#define LOYALTY_RULE_DELAY_MAX 31622400 /* 366 days, in seconds */
 #define LOYALTY_PRIORITY_MAX 1000000
 #define LOYALTY_STAMPS_MAX 10000
 #define LOYALTY_JSON_DEPTH_MAX 32
@@ -113,7 +113,7 @@
 /* Texts of a program: a name, a paragraph, a style sheet, a link. */
 #define LOYALTY_NAME_MAX 200
 #define LOYALTY_DESCRIPTION_MAX 4000
-#define LOYALTY_CSS_MAX (64 * 1024)
+#define LOYALTY_CSS_MAX 65536
 #define LOYALTY_URL_MAX 2048
 #define LOYALTY_LOCALE_MAX 35 /* RFC 5646, 4.4.1 */
 #define LOYALTY_LOCALES_MAX 32
@@ -128,12 +128,12 @@
 #define LOYALTY_AMOUNT_MAX INT64_C(1000000000000000)
 
 #define LOYALTY_EARN_RATE_MAX INT64_C(1000000)
-#define LOYALTY_MULTIPLIER_MAX 1000
+#define LOYALTY_MULTIPLIER_MAX INT64_C(1000)
 
 /* A page template with its style sheet inline; sections and partials nest on
  * the stack; the steps stop a small template that loops over a large list, or
  * includes itself twice, which the length of the output alone would not. */
-#define LOYALTY_TEMPLATE_SIZE_MAX (256 * 1024)
+#define LOYALTY_TEMPLATE_SIZE_MAX 262144
 #define LOYALTY_TEMPLATE_SECTIONS_MAX 32
 #define LOYALTY_TEMPLATE_PARTIALS_MAX 16
 #define LOYALTY_TEMPLATE_STEPS_MAX 1000000
