@@ -480,25 +480,6 @@ the_check_sees_what_is_off(void **state)
 
 /* Random histories; the seed is printed. */
 
-static uint64_t seed;
-
-static uint64_t
-random_below(uint64_t n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed % n;
-}
-
-static long
-histories(long by_default)
-{
-    const char *text = getenv("LOYALTY_HISTORIES");
-
-    return text == NULL ? by_default : atol(text);
-}
-
 static void
 random_step(book_t *book, char ids[][16], int step, loyalty_instant_t at,
             loyalty_spending_t *spendings, size_t *nspendings)
@@ -511,22 +492,20 @@ random_step(book_t *book, char ids[][16], int step, loyalty_instant_t at,
     loyalty_status_t rc;
     size_t i;
 
-    switch (random_below(6)) {
+    switch (world_random(6)) {
     case 0:
     case 1:
         snprintf(ids[step], sizeof(ids[step]), "g%d", step);
-        starts_at = at + (random_below(2) ? (int64_t)random_below(5) * DAY : 0);
-        expires_at = random_below(3)
-                         ? starts_at + 1 + (int64_t)random_below(20) * DAY
-                         : LOYALTY_NEVER;
-        assert_int_equal(credit(book, ids[step], 1 + (int64_t)random_below(100),
-                                at, starts_at, expires_at),
+        starts_at = at + (world_random(2) ? world_random(5) * DAY : 0);
+        expires_at = world_random(3) ? starts_at + 1 + world_random(20) * DAY
+                                     : LOYALTY_NEVER;
+        assert_int_equal(credit(book, ids[step], 1 + world_random(100), at,
+                                starts_at, expires_at),
                          LOYALTY_OK);
         break;
 
     case 2:
-        rc = debit(book, 1 + (int64_t)random_below(80), at,
-                   &spendings[*nspendings]);
+        rc = debit(book, 1 + world_random(80), at, &spendings[*nspendings]);
         if (rc == LOYALTY_OK) {
             (*nspendings)++;
         }
@@ -534,7 +513,7 @@ random_step(book_t *book, char ids[][16], int step, loyalty_instant_t at,
 
     case 3:
         if (*nspendings > 0) {
-            i = random_below(*nspendings);
+            i = world_random(*nspendings);
             assert_int_equal(
                 loyalty_ledger_restore(&book->ledger, &spendings[i],
                                        &(loyalty_cause_t){.at = at},
@@ -546,13 +525,12 @@ random_step(book_t *book, char ids[][16], int step, loyalty_instant_t at,
 
     case 4:
         if (book->ledger.nlots > 0) {
-            lot = &book->ledger.lots[random_below(book->ledger.nlots)];
+            lot = &book->ledger.lots[world_random(book->ledger.nlots)];
             if (lot->amount <= book->ledger.life) {
                 rc = loyalty_ledger_revoke(
                     &book->ledger, lot->id, lot->expires_at,
-                    1 + (int64_t)random_below((uint64_t)lot->amount),
-                    policies[random_below(3)], &(loyalty_cause_t){.at = at},
-                    &book->arena, &book->entries);
+                    1 + world_random(lot->amount), policies[world_random(3)],
+                    &(loyalty_cause_t){.at = at}, &book->arena, &book->entries);
                 assert_int_equal(rc, LOYALTY_OK);
             }
         }
@@ -589,20 +567,20 @@ invariants_hold_after_any_history(void **state)
     char ids[64][16];
     int64_t balance, entries;
     size_t i, nspendings;
-    long n, count = histories(3000);
+    long n, count = world_histories(5000);
     int step;
     book_t book;
 
     (void)state;
 
     for (n = 1; n <= count; n++) {
-        seed = (uint64_t)n * UINT64_C(0x9e3779b97f4a7c15);
+        world_seed(n);
         book_init(&book);
         at = T0;
         nspendings = 0;
 
         for (step = 0; step < 40; step++) {
-            at += (int64_t)random_below(2 * (uint64_t)DAY);
+            at += world_random(2 * DAY);
             random_step(&book, ids, step, at, spendings, &nspendings);
 
             balance = -book.ledger.debt;
@@ -619,8 +597,7 @@ invariants_hold_after_any_history(void **state)
                 || loyalty_ledger_check(&book.ledger) != LOYALTY_OK) {
                 fail_msg("history %ld, step %d", n, step);
             }
-            assert_reading_needs_no_run(&book,
-                                        at + (int64_t)random_below(9) * DAY);
+            assert_reading_needs_no_run(&book, at + world_random(9) * DAY);
         }
         loyalty_arena_free(&book.arena);
     }

@@ -166,17 +166,6 @@ bytes_that_are_no_view_are_refused(void **state)
 
 /* Random members: until valid_until, nothing that a view says changes. */
 
-static uint64_t seed;
-
-static int64_t
-random_below(int64_t n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (int64_t)(seed % (uint64_t)n);
-}
-
 static void
 live(world_t *world)
 {
@@ -187,12 +176,12 @@ live(world_t *world)
     char text[16], *word, *save = NULL;
     size_t i;
 
-    settings->points_expire_days = (int32_t)random_below(3) * 20;
-    settings->points_pending_days = (int32_t)random_below(3) * 7;
-    settings->criterion = (loyalty_criterion_t)random_below(4);
-    settings->window.kind = (loyalty_window_kind_t)random_below(2);
+    settings->points_expire_days = (int32_t)world_random(3) * 20;
+    settings->points_pending_days = (int32_t)world_random(3) * 7;
+    settings->criterion = (loyalty_criterion_t)world_random(4);
+    settings->window.kind = (loyalty_window_kind_t)world_random(2);
     settings->window.days = 30;
-    settings->window.grace_days = (int32_t)random_below(2) * 10;
+    settings->window.grace_days = (int32_t)world_random(2) * 10;
     for (i = 0; i < 3; i++) {
         world->tiers[i].segment = (loyalty_segment_t)(1 << i);
         world->tiers[i].threshold = (int64_t)(i + 1);
@@ -204,9 +193,9 @@ live(world_t *world)
     }
 
     for (i = 0; i < COUNT(ids); i++) {
-        world->now += random_below(15 * DAY);
+        world->now += world_random(15 * DAY);
         world->order = NULL;
-        snprintf(text, sizeof(text), "%s", words[random_below(5)]);
+        snprintf(text, sizeof(text), "%s", words[world_random(5)]);
         for (word = strtok_r(text, " ", &save); word != NULL;
              word = strtok_r(NULL, " ", &save)) {
             event = world_event(world, word, ids[i], 15000);
@@ -214,22 +203,21 @@ live(world_t *world)
             event.occurred_at = world->now;
             world_apply(world, &event);
         }
-        if (random_below(2)) {
+        if (world_random(2)) {
             loyalty_member_visit(&world->member, world->now);
         }
     }
 
-    if (random_below(4) == 0) {
+    if (world_random(4) == 0) {
         world->member.manual_tier = loyalty_str("silver");
-        world->member.manual_until = world->now + random_below(40 * DAY);
+        world->member.manual_until = world->now + world_random(40 * DAY);
     }
 }
 
 static void
 a_view_is_good_until_it_says(void **state)
 {
-    const char *text = getenv("LOYALTY_HISTORIES");
-    long n, count = text == NULL ? 1000 : atol(text);
+    long n, count = world_histories(1000);
     loyalty_instant_t at, end;
     buffer_t first, later;
     size_t len, later_len;
@@ -239,7 +227,7 @@ a_view_is_good_until_it_says(void **state)
     (void)state;
 
     for (n = 1; n <= count; n++) {
-        seed = (uint64_t)n * UINT64_C(0x9e3779b97f4a7c15);
+        world_seed(n);
         world_init(&world);
         live(&world);
         at = world.now;
@@ -258,8 +246,8 @@ a_view_is_good_until_it_says(void **state)
 
             memset(&later, 0, sizeof(later));
             loyalty_view_build(&world.member, &world.program,
-                               random_below(2) ? end - 1
-                                               : at + random_below(end - at),
+                               world_random(2) ? end - 1
+                                               : at + world_random(end - at),
                                &later, &later_len);
             if (len != later_len || memcmp(&first, &later, len) != 0) {
                 fail_msg("member %ld, step %d: changed before %lld", n, step,

@@ -44,6 +44,33 @@ typedef struct {
     int64_t products; /* sum of all product deltas */
 } world_t;
 
+/* Random histories: number n of them is always the same; the environment
+ * says how many. */
+static uint64_t world_state;
+
+static inline void
+world_seed(long n)
+{
+    world_state = (uint64_t)n * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static inline int64_t
+world_random(int64_t n)
+{
+    world_state ^= world_state << 13;
+    world_state ^= world_state >> 7;
+    world_state ^= world_state << 17;
+    return (int64_t)(world_state % (uint64_t)n);
+}
+
+static inline long
+world_histories(long by_default)
+{
+    const char *text = getenv("LOYALTY_HISTORIES");
+
+    return text == NULL ? by_default : atol(text);
+}
+
 static inline void
 world_init(world_t *world)
 {
@@ -242,6 +269,33 @@ world_products(const world_t *world, const char *expected)
                               (long long)world->effects.products[i].units);
     }
     assert_string_equal(text, expected);
+}
+
+/* Every bit flipped, every shorter length and one byte more: refused. */
+static inline void
+world_refuse_changes(world_t *world, loyalty_str_t bytes,
+                     loyalty_status_t (*decode)(loyalty_str_t bytes,
+                                                loyalty_arena_t *arena))
+{
+    char *changed = loyalty_alloc(&world->arena, bytes.len + 1);
+    size_t i, bit;
+
+    memcpy(changed, bytes.data, bytes.len);
+    for (i = 0; i < bytes.len; i++) {
+        for (bit = 0; bit < 8; bit++) {
+            changed[i] ^= (char)(1 << bit);
+            assert_int_not_equal(
+                decode((loyalty_str_t){changed, bytes.len}, &world->arena),
+                LOYALTY_OK);
+            changed[i] ^= (char)(1 << bit);
+        }
+        assert_int_not_equal(decode((loyalty_str_t){changed, i}, &world->arena),
+                             LOYALTY_OK);
+    }
+
+    assert_int_equal(
+        decode((loyalty_str_t){changed, bytes.len + 1}, &world->arena),
+        LOYALTY_ERROR_CORRUPT);
 }
 
 #endif
