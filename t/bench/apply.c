@@ -1,0 +1,250 @@
+/*
+ * Order events applied per second, beside Redis taking the very same commands
+ * ready-made, in the same sends.  "metric value" lines.
+ *
+ *   bench SOCKET EVENTS     EVENTS: one order event as JSON a line
+ *
+ * The link's send is wrapped (ld --wrap): what goes over the wire while the
+ * stream is applied is kept, and sent again to a Redis in the same state.
+ */
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "loyalty_apply.h"
+#include "loyalty_link.h"
+
+#define SENDS_MAX 100000
+
+typedef struct {
+    char *data;
+    size_t len;
+    size_t count;
+    double at;
+    bool exec; /* a batch's transaction */
+} send_t;
+
+static send_t sends[SENDS_MAX];
+static size_t nsends;
+
+loyalty_store_result_t __real_loyalty_link_send(loyalty_link_t *link,
+                                                const loyalty_commands_t *c,
+                                                char *error);
+loyalty_store_result_t __wrap_loyalty_link_send(loyalty_link_t *link,
+                                                const loyalty_commands_t *c,
+                                                char *error);
+
+static double
+seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+loyalty_store_result_t
+__wrap_loyalty_link_send(loyalty_link_t *link, const loyalty_commands_t *c,
+                         char *error)
+{
+    static const char multi[] = "*1\r\n$5\r\nMULTI";
+    send_t *kept = &sends[nsends];
+
+    if (nsends == SENDS_MAX || (kept->data = malloc(c->len + 1)) == NULL) {
+        abort();
+    }
+
+    memcpy(kept->data, c->data, c->len);
+    kept->len = c->len;
+    kept->count = c->count;
+    kept->exec = c->len > sizeof(multi)
+                 && memcmp(c->data, multi, sizeof(multi) - 1) == 0
+                 && memmem(c->data, c->len, "\r\nXACK\r\n", 8) != NULL;
+    kept->at = seconds();
+    nsends++;
+
+    return __real_loyalty_link_send(link, c, error);
+}
+
+static void
+say(void *data, loyalty_log_level_t level, const char *text)
+{
+    (void)data;
+    if (level <= LOYALTY_LOG_WARN) {
+        fprintf(stderr, "%s\n", text);
+    }
+}
+
+static void
+must(redisContext *redis, redisReply *reply)
+{
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
+        fprintf(stderr, "Redis: %s\n",
+                reply != NULL ? reply->str : redis->errstr);
+        exit(1);
+    }
+    freeReplyObject(reply);
+}
+
+/* An empty Redis with a site and the events in its stream. */
+static size_t
+fill(redisContext *redis, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char *line = NULL, id[32];
+    size_t size = 0, n = 0, i;
+    void *reply;
+    ssize_t len;
+
+    if (file == NULL) {
+        perror(path);
+        exit(1);
+    }
+
+    must(redis, redisCommand(redis, "FLUSHALL"));
+    must(redis, redisCommand(redis, "SADD loyalty:sites demo"));
+    must(redis,
+         redisCommand(redis, "SET loyalty:p:{demo} %s",
+                      "{\"version\":1,\"settings\":{\"id\":\"demo\",\"name\":"
+                      "\"D\",\"currency\":\"GBP\",\"time_zone\":\"UTC\","
+                      "\"locales\":[\"en\"],\"active\":true}}"));
+
+    while ((len = getline(&line, &size, file)) > 0) {
+        snprintf(id, sizeof(id), "%zu-1", ++n);
+        redisAppendCommand(redis, "XADD loyalty:s:{demo}:orders %s e %b i j",
+                           id, line, (size_t)len);
+        if (n % 256 == 0) {
+            for (i = 0; i < 256; i++) {
+                redisGetReply(redis, &reply);
+                must(redis, reply);
+            }
+        }
+    }
+
+    for (i = 0; i < n % 256; i++) {
+        redisGetReply(redis, &reply);
+        must(redis, reply);
+    }
+
+    free(line);
+    fclose(file);
+
+    return n;
+}
+
+/* The transactions sent so far, and where the last of them is. */
+static size_t
+count(size_t *last)
+{
+    size_t i, n = 0;
+
+    for (i = 0; i < nsends; i++) {
+        if (sends[i].exec) {
+            *last = i;
+            n++;
+        }
+    }
+
+    return n;
+}
+
+/* Applies all of the stream; the seconds it took. */
+static double
+apply(char *socket, size_t *last)
+{
+    loyalty_store_conf_t conf = {0};
+    loyalty_str_t addr = loyalty_str_from(socket);
+    loyalty_apply_t *apply;
+    double began = seconds(), until;
+    size_t before, done;
+
+    conf.addrs = &addr;
+    conf.naddrs = 1;
+    conf.prefix = loyalty_str("loyalty");
+    conf.connect_timeout = 500;
+    conf.timeout = 5000;
+    apply = loyalty_apply_create(&conf, say, NULL);
+
+    do {
+        before = count(last);
+        loyalty_apply_run(apply);
+        done = count(last);
+    } while (done == 0 || done != before);
+
+    /* The send after the last transaction begins when its reply is there. */
+    until = sends[*last + 1].at;
+    loyalty_apply_free(apply);
+
+    return until - began;
+}
+
+static double
+replay(redisContext *redis, size_t last)
+{
+    double began = seconds();
+    size_t i, k;
+    void *reply;
+    int done;
+
+    for (i = 0; i <= last; i++) {
+        redisAppendFormattedCommand(redis, sends[i].data, sends[i].len);
+        done = 0;
+        while (!done && redisBufferWrite(redis, &done) == REDIS_OK) {
+        }
+        for (k = 0; k < sends[i].count; k++) {
+            if (redisGetReply(redis, &reply) != REDIS_OK) {
+                fprintf(stderr, "Redis: %s\n", redis->errstr);
+                exit(1);
+            }
+            freeReplyObject(reply);
+        }
+    }
+
+    return seconds() - began;
+}
+
+int
+main(int argc, char **argv)
+{
+    size_t n, last, i, commands = 0, bytes = 0, batches = 0;
+    char socket[512];
+    redisContext *redis;
+    double applied, replayed;
+
+    if (argc != 3) {
+        fprintf(stderr, "usage: %s SOCKET EVENTS\n", argv[0]);
+        return 2;
+    }
+
+    redis = redisConnectUnix(argv[1]);
+    if (redis == NULL || redis->err != 0) {
+        fprintf(stderr, "no Redis at %s\n", argv[1]);
+        return 1;
+    }
+
+    snprintf(socket, sizeof(socket), "unix:%s", argv[1]);
+    n = fill(redis, argv[2]);
+    applied = apply(socket, &last);
+    fill(redis, argv[2]);
+    replayed = replay(redis, last);
+
+    for (i = 0; i <= last; i++) {
+        commands += sends[i].exec ? sends[i].count : 0;
+        bytes += sends[i].exec ? sends[i].len : 0;
+        batches += sends[i].exec;
+        free(sends[i].data);
+    }
+
+    printf("apply_events_per_second %.0f\n", (double)n / applied);
+    printf("apply_redis_alone_per_second %.0f\n", (double)n / replayed);
+    printf("apply_ratio %.3f\n", replayed / applied);
+    printf("apply_events_per_batch %.1f\n", (double)n / (double)batches);
+    printf("apply_commands_per_event %.2f\n", (double)commands / (double)n);
+    printf("apply_bytes_per_event %.0f\n", (double)bytes / (double)n);
+
+    redisFree(redis);
+
+    return 0;
+}
