@@ -435,7 +435,7 @@ authorize(loyalty_api_call_t *call, const route_t *route, bool *ok)
     loyalty_commands_reset(commands);
     loyalty_command_words(commands, "HGET", key, hex, NULL);
     loyalty_replies_init(&replies);
-    result = loyalty_store_call(call->session->store, loyalty_str_null,
+    result = loyalty_store_call(call->session->store, loyalty_str_from(key),
                                 commands, &replies);
 
     if (result == LOYALTY_STORE_OK) {

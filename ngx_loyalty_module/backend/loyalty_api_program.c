@@ -173,7 +173,7 @@ add_site(loyalty_api_call_t *call)
     loyalty_arg_text(commands, key);
     loyalty_arg(commands, call->scope.site);
     loyalty_replies_init(&replies);
-    result = loyalty_store_call(call->session->store, loyalty_str_null,
+    result = loyalty_store_call(call->session->store, loyalty_str_from(key),
                                 commands, &replies);
 
     if (result == LOYALTY_STORE_OK

@@ -153,8 +153,8 @@ list_sites(loyalty_apply_t *apply)
     snprintf(key, sizeof(key), "%.*s:sites", (int)apply->conf->prefix.len,
              apply->conf->prefix.data);
     loyalty_command_words(commands, "SMEMBERS", key, NULL);
-    result = loyalty_store_call(apply->tools.store, loyalty_str_null, commands,
-                                &replies);
+    result = loyalty_store_call(apply->tools.store, loyalty_str_from(key),
+                                commands, &replies);
 
     if (result == LOYALTY_STORE_OK) {
         list = replies.list[0];
