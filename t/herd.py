@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Many at once: one read for a cold member whatever the number of clients
+and workers, a zone that is full, workers that are killed while they write."""
+
+import os
+import random
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
+
+from demo import Tap
+from edge import Edge, Folder, Redis, publish, put, reads, store, wait
+from edge import member_bytes
+
+CLIENTS = 1000
+
+tap = Tap()
+
+
+def herd(edge, path, clients=CLIENTS):
+    """Connects all, then asks with all at once; the answers by content."""
+    request = f"GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
+    selector = selectors.DefaultSelector()
+    sockets = []
+    for _ in range(clients):
+        sock = socket.create_connection(("127.0.0.1", edge.port), timeout=10)
+        sockets.append(sock)
+    time.sleep(0.2)
+    for sock in sockets:
+        sock.sendall(request)
+        selector.register(sock, selectors.EVENT_READ)
+    answers = {}
+    pids = set()
+    waiting = clients
+    end = time.monotonic() + 10
+    while waiting and time.monotonic() < end:
+        for key, _ in selector.select(1):
+            text = key.fileobj.recv(65536).decode()
+            fields = dict(line.split(": ", 1) for line in
+                          text.split("\r\n")[1:] if ": " in line)
+            answer = (text[9:12], fields.get("X-Tier", ""))
+            answers[answer] = answers.get(answer, 0) + 1
+            pids.add(fields.get("X-Pid"))
+            selector.unregister(key.fileobj)
+            key.fileobj.close()
+            waiting -= 1
+    return answers, pids
+
+
+def one_read(redis, folder):
+    edge = Edge(folder, redis.address, workers=4)
+    edge.linked(redis)
+    publish(redis)
+    put(redis, "cold", spent_total=500000)
+    time.sleep(0.1)
+
+    before = reads(redis)
+    answers, pids = herd(edge, "/?s=demo&m=cold")
+    tap.ok(answers == {("204", "silver"): CLIENTS},
+           f"{CLIENTS} clients of a cold member and program are all served",
+           answers)
+    tap.ok(len(pids) > 1, "by several workers", pids)
+    tap.ok(reads(redis) - before == 1, "with one read", reads(redis) - before)
+
+    before = reads(redis)
+    put(redis, "other", spent_total=1000000)
+    time.sleep(0.1)
+    answers, _ = herd(edge, "/?s=demo&m=other")
+    tap.ok(answers == {("204", "gold"): CLIENTS}
+           and reads(redis) - before == 1, "the same once the program is known",
+           (answers, reads(redis) - before))
+
+    before = reads(redis)
+    answers, _ = herd(edge, "/?s=demo&m=nobody")
+    tap.ok(answers == {("204", ""): CLIENTS} and reads(redis) - before == 1,
+           "one read, too, for a member there is not",
+           (answers, reads(redis) - before))
+
+    redis.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    answers, _ = herd(edge, "/?s=demo&m=hung")
+    took = time.monotonic() - began
+    redis.signal(signal.SIGCONT)
+    tap.ok(answers == {("204", ""): CLIENTS} and took < 5,
+           "Redis hung: all are guests in time", (answers, took))
+    tap.ok(edge.errors() == [], "no alarm in the log", edge.errors())
+    edge.stop()
+
+
+def full_zone(redis, folder):
+    edge = Edge(folder, redis.address, http="keepalive_requests 1000000;")
+    edge.linked(redis)
+    value = member_bytes({"id": "m", "spent_total": 100000})
+    count = 20000
+    pipe = b"".join(b"*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n"
+                    % (len(key), key, len(value), value)
+                    for key in (b"loyalty:m:{demo}:f%d" % i
+                                for i in range(count)))
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(redis.socket))
+        sock.sendall(pipe)
+        left = 5 * count
+        while left > 0:
+            left -= len(sock.recv(65536))
+    time.sleep(0.3)
+
+    wrong = ask_all(edge, [f"f{i}" for i in range(count)])
+    tap.ok(wrong == 0, f"{count} members through a zone for 8 000", wrong)
+    tap.ok(edge.metric("loyalty_cache_evictions_total") > 8000,
+           "which evicts")
+    wrong = ask_all(edge, [f"f{i}" for i in range(count - 500, count)])
+    seen = edge.see(f"f{count - 1}")
+    tap.ok(wrong == 0 and seen == ("bronze", "HIT"), "the oldest first", seen)
+    tap.ok(edge.errors() == [], "and never fails", edge.errors())
+    edge.stop()
+
+
+def ask_all(edge, members, tier="bronze"):
+    """Pipelined on one connection; how many are not of that status."""
+    wrong = 0
+    with socket.create_connection(("127.0.0.1", edge.port)) as sock:
+        file = sock.makefile("rb")
+        for start in range(0, len(members), 100):
+            part = members[start:start + 100]
+            sock.sendall(b"".join(
+                f"GET /?s=demo&m={m} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
+                for m in part))
+            for _ in part:
+                status = file.readline()
+                found = b""
+                while (line := file.readline()) not in (b"\r\n", b""):
+                    if line.startswith(b"X-Tier:"):
+                        found = line.split(b":")[1].strip()
+                wrong += (not status.startswith(b"HTTP/1.1 204")
+                          or found != tier.encode())
+    return wrong
+
+
+def killed_writers(redis, folder):
+    """Workers die at random while the zone is written all the time; what is
+    answered in between is right, and nothing hangs."""
+    edge = Edge(folder, redis.address, http="keepalive_requests 1000000;")
+    edge.linked(redis)
+    names = ["bronze", "silver", "gold"]
+    values = [member_bytes({"id": "m", "spent_total": spent})
+              for spent in (100000, 500000, 1000000)]
+    dice = random.Random(11)
+    for i in range(300):
+        store(redis, f"loyalty:m:{{demo}}:k{i}", values[i % 3])
+    time.sleep(0.1)
+    stop = threading.Event()
+    wrong = []
+    counts = [0] * 4
+
+    def shopper(number):
+        mine = random.Random(number)
+        while not stop.is_set():
+            i = mine.randrange(300)
+            try:
+                seen = edge.see(f"k{i}")
+            except OSError:
+                continue
+            counts[number] += 1
+            if seen[0] != names[i % 3]:
+                wrong.append((i, seen))
+
+    def churn():
+        while not stop.is_set():
+            redis.cli("EVAL", "for i = 0, 299 do local k = "
+                      "'loyalty:m:{demo}:k' .. i; "
+                      "redis.call('SET', k, redis.call('GET', k)) end", 0)
+
+    threads = [threading.Thread(target=shopper, args=(n,)) for n in range(4)]
+    threads.append(threading.Thread(target=churn))
+    for thread in threads:
+        thread.start()
+    kills = 0
+    for _ in range(40):
+        time.sleep(dice.uniform(0.02, 0.15))
+        pids = edge.pids()
+        if pids:
+            os.kill(dice.choice(pids), signal.SIGKILL)
+            kills += 1
+    time.sleep(0.5)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    tap.ok(wrong == [] and min(counts) > 0,
+           f"{sum(counts)} answers over {kills} kills, none wrong",
+           (wrong[:3], counts))
+    edge.linked(redis)
+    seen = wait(lambda: edge.see("k1") == ("silver", "HIT"))
+    tap.ok(seen, "the zone works on", edge.see("k1"))
+    alarms = [line for line in edge.errors() if "exited on signal 9" not in line]
+    tap.ok(alarms == [], "no alarm but the kills", alarms[:5])
+    edge.stop()
+
+
+def main():
+    folder = Folder()
+    redis = Redis(folder, "--maxclients", 2000)
+    try:
+        one_read(redis, folder)
+        full_zone(redis, folder)
+        killed_writers(redis, folder)
+    finally:
+        redis.stop()
+        folder.remove()
+    tap.done()
+
+
+main()
