@@ -82,6 +82,7 @@ sub pieces {
     my ($body, $with) = @_;
     return substr $body, 0, $with->{short} if $with->{short};
     return $body unless $with->{split};
+    return $body if $with->{split} =~ /^\d+$/ && $with->{split} >= length $body;
     return split //, $body if $with->{split} eq 'every';
     return grep { length } map { substr $body, $_->[0], $_->[1] }
         [0, $with->{split}], [$with->{split}, length $body];
