@@ -61,6 +61,7 @@ typedef struct {
     ngx_str_t                        view;
     ngx_str_t                        stale;
     unsigned                         reading:1;  /* the program */
+    unsigned                         read:1;     /* the program, once */
     unsigned                         queued:1;   /* at the site */
     unsigned                         ready:1;    /* the program is */
     unsigned                         failed:1;   /* to read the program */
@@ -278,6 +279,7 @@ ngx_http_loyalty_op_run(ngx_http_loyalty_op_t *op)
 
         case NGX_DECLINED:
             op->reading = 1;
+            op->read = 1;
             program = 1;
             break;
 
@@ -297,6 +299,7 @@ ngx_http_loyalty_op_run(ngx_http_loyalty_op_t *op)
 
     if (op->ready && op->site->program == NULL) {
         op->cache = op->failed ? NGX_HTTP_LOYALTY_BYPASS
+                    : op->read ? NGX_HTTP_LOYALTY_MISS
                                : NGX_HTTP_LOYALTY_NEGATIVE;
         ngx_http_loyalty_op_finish(op);
         return;
