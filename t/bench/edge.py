@@ -1,0 +1,295 @@
+"""The edge beside what nginx people use today, in one run.
+
+One nginx, one worker, pinned to core 0; wrk and the upstream on core 1.  Every
+way of doing a job is a location of the same process, so that all carry the
+same modules.  Rounds are interleaved; figures are medians over rounds, ratios
+are taken within a round.
+"""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "lib"))
+import demo
+
+ROUNDS = int(os.environ.get("ROUNDS", 5))
+SECONDS = int(os.environ.get("SECONDS_EACH", 2))
+MODULES = Path("/usr/lib/nginx/modules")
+MARKER = "<loyalty-status></loyalty-status>"
+
+CONF = """
+load_module {modules}/ndk_http_module.so;
+load_module {modules}/ngx_http_lua_module.so;
+load_module {modules}/ngx_http_js_module.so;
+load_module {module};
+user root;
+worker_processes 1;
+worker_cpu_affinity 01;
+daemon off;
+pid {run}/bench.pid;
+error_log {run}/bench.log notice;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    client_body_temp_path {run}/body;
+    proxy_temp_path {run}/proxy;
+    fastcgi_temp_path {run}/f; uwsgi_temp_path {run}/u; scgi_temp_path {run}/s;
+    open_file_cache max=100;
+    js_path {run};
+    js_import bench.js;
+    js_set $js_tier bench.tier;
+    lua_shared_dict members 10m;
+    init_by_lua_block {{
+        ngx.shared.members:set("bench:17850", "silver,2500,recurring") }}
+
+    loyalty_redis unix:{redis};
+    loyalty_zone loyalty 64m;
+    loyalty_journal {run}/journal;
+
+    upstream shop {{ server unix:{run}/upstream.sock; keepalive 32; }}
+    upstream auth {{ server unix:{run}/auth.sock; keepalive 32; }}
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+
+    server {{
+        listen 127.0.0.1:{port};
+        root {run}/html;
+        loyalty_site demo;
+        loyalty_member $cookie_member;
+
+        location /static/off/ {{ alias {run}/html/; }}
+        location /static/add_header/ {{
+            alias {run}/html/; add_header X-Status silver; }}
+        location /static/loyalty_headers/ {{
+            alias {run}/html/; loyalty on; loyalty_headers on;
+            add_header X-Status $loyalty_tier; }}
+        location /static/lua_headers/ {{
+            alias {run}/html/;
+            access_by_lua_block {{
+                local v = ngx.shared.members:get("bench:" ..
+                                                 ngx.var.cookie_member)
+                local tier, points = v:match("([^,]*),([^,]*)")
+                ngx.req.set_header("X-Loyalty-Tier", tier)
+                ngx.req.set_header("X-Loyalty-Points", points)
+                ngx.header["X-Status"] = tier }} }}
+        location /static/njs_headers/ {{
+            alias {run}/html/; add_header X-Status $js_tier; }}
+        location /static/auth_request/ {{
+            alias {run}/html/; auth_request /auth;
+            auth_request_set $tier $upstream_http_x_status;
+            add_header X-Status $tier; }}
+        location = /auth {{ internal; proxy_pass http://auth; }}
+
+        location /static/loyalty_inject/ {{
+            alias {run}/html/; loyalty on; loyalty_inject html; }}
+        location /static/sub_filter/ {{
+            alias {run}/html/; sub_filter '{marker}' '{badge}'; }}
+        location /static/lua_inject/ {{
+            alias {run}/html/;
+            header_filter_by_lua_block {{ ngx.header.content_length = nil }}
+            body_filter_by_lua_block {{
+                ngx.arg[1] = ngx.re.sub(ngx.arg[1] or "", "{marker}",
+                    '{badge}', "jo") }} }}
+        location /static/njs_inject/ {{
+            alias {run}/html/; js_body_filter bench.inject;
+            js_header_filter bench.length; }}
+
+        location /proxied/off/ {{ proxy_pass http://shop/; }}
+        location /proxied/loyalty_inject/ {{
+            loyalty on; loyalty_inject html; proxy_pass http://shop/; }}
+        location /proxied/sub_filter/ {{
+            sub_filter '{marker}' '{badge}'; proxy_pass http://shop/; }}
+        location /proxied/lua_inject/ {{
+            header_filter_by_lua_block {{ ngx.header.content_length = nil }}
+            body_filter_by_lua_block {{
+                ngx.arg[1] = ngx.re.sub(ngx.arg[1] or "", "{marker}",
+                    '{badge}', "jo") }}
+            proxy_pass http://shop/; }}
+        location /proxied/njs_inject/ {{
+            js_body_filter bench.inject; js_header_filter bench.length;
+            proxy_pass http://shop/; }}
+
+        location = /checkout/off {{ proxy_pass http://shop/order; }}
+        location = /checkout/capture {{
+            loyalty on; loyalty_order json amounts=major;
+            proxy_pass http://shop/order; }}
+    }}
+}}
+"""
+
+UPSTREAM = """
+user root;
+worker_processes 1;
+worker_cpu_affinity 10;
+daemon off;
+pid {run}/upstream.pid;
+error_log {run}/upstream.log notice;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    open_file_cache max=100;
+    client_body_temp_path {run}/body2;
+    proxy_temp_path {run}/proxy2;
+    fastcgi_temp_path {run}/f2; uwsgi_temp_path {run}/u2; scgi_temp_path {run}/s2;
+    server {{
+        listen unix:{run}/upstream.sock;
+        root {run}/html;
+        location = /order {{
+            default_type application/json;
+            return 201 '{{"order_id":"$request_id","currency":"GBP",\
+"lines":[{{"sku":"85123A","quantity":6,"unit_price":"2.55"}}],\
+"total":"15.30"}}';
+        }}
+    }}
+    server {{
+        listen unix:{run}/auth.sock;
+        location / {{ add_header X-Status silver; return 204; }}
+    }}
+}}
+"""
+
+NJS = """
+const members = { '17850': 'silver' };
+function tier(r) { return members[r.variables.cookie_member] || ''; }
+function inject(r, data, flags) {
+    r.sendBuffer(data.replace('MARKER', 'BADGE'), flags);
+}
+function length(r) { delete r.headersOut['Content-Length']; }
+export default { tier, inject, length };
+"""
+
+GROUPS = {
+    "headers": ("static/off", ["static/add_header", "static/loyalty_headers",
+                               "static/lua_headers", "static/njs_headers",
+                               "static/auth_request"]),
+    "inject_static": ("static/off", ["static/loyalty_inject",
+                                     "static/sub_filter", "static/lua_inject",
+                                     "static/njs_inject"]),
+    "inject_proxied": ("proxied/off", ["proxied/loyalty_inject",
+                                       "proxied/sub_filter",
+                                       "proxied/lua_inject",
+                                       "proxied/njs_inject"]),
+    "capture": ("checkout/off", ["checkout/capture"]),
+}
+
+
+def page():
+    """7 KB of shop: the marker near the top, as in a header."""
+    filler = "<p>A fine thing for the house, in oak, wool and brass.</p>\n"
+    head = f"<!doctype html><html><body><header>{MARKER}</header>\n"
+    tail = "</body></html>\n"
+    return head + filler * ((7168 - len(head) - len(tail)) // len(filler)) + tail
+
+
+def cpu_ticks(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]), int(fields[12])
+
+
+class Bench:
+    def __init__(self, environment):
+        self.folder = tempfile.TemporaryDirectory(prefix="loyalty-bench-")
+        self.run = Path(self.folder.name)
+        self.port = demo.free_port()
+        (self.run / "html").mkdir()
+        (self.run / "html" / "page.html").write_text(page())
+        badge = ('<span class="loyalty-badge">Silver - 2 500 points, '
+                 '2 500 to gold</span>')
+        (self.run / "bench.js").write_text(
+            NJS.replace("MARKER", MARKER).replace("BADGE", badge))
+        values = {"run": self.run, "port": self.port, "modules": MODULES,
+                  "module": os.environ["LOYALTY_MODULE"], "marker": MARKER,
+                  "badge": badge, "redis": environment["REDIS_SOCKET"]}
+        self.processes = []
+        for name, text in (("upstream", UPSTREAM), ("bench", CONF)):
+            conf = self.run / f"{name}.conf"
+            conf.write_text(text.format(**values))
+            self.processes.append(subprocess.Popen(
+                ["nginx", "-p", str(self.run), "-e", self.run / f"{name}.log",
+                 "-c", str(conf)]))
+        time.sleep(1)
+        self.worker = int(subprocess.run(
+            ["pgrep", "-P", (self.run / "bench.pid").read_text().strip(),
+             "-o"], capture_output=True, text=True).stdout.split()[0])
+
+    def close(self):
+        for process in self.processes:
+            process.terminate()
+            process.wait(10)
+        self.folder.cleanup()
+
+    def check(self, path):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            headers={"Cookie": "member=17850"})
+        with urllib.request.urlopen(request) as answer:
+            return answer.read().decode(), answer.headers
+
+    def load(self, path):
+        """(requests per second, user and system us per request)"""
+        before = cpu_ticks(self.worker)
+        text = subprocess.run(
+            ["taskset", "-c", "1", "wrk", "-t1", "-c16", f"-d{SECONDS}s",
+             "-H", "Cookie: member=17850",
+             f"http://127.0.0.1:{self.port}{path}"],
+            capture_output=True, text=True, check=True).stdout
+        after = cpu_ticks(self.worker)
+        requests = int(re.search(r"(\d+) requests in", text)[1])
+        if "Non-2xx" in text:
+            raise RuntimeError(f"{path}: {text}")
+        tick = 1e6 / os.sysconf("SC_CLK_TCK")
+        return (float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
+                (after[0] - before[0]) * tick / requests,
+                (after[1] - before[1]) * tick / requests)
+
+
+def path_of(name):
+    return f"/{name}" if name.startswith("checkout") else f"/{name}/page.html"
+
+
+def measure(bench, group):
+    base, others = GROUPS[group]
+    rounds = {name: [] for name in [base, *others]}
+    for _ in range(ROUNDS):
+        for name in rounds:
+            rounds[name].append(bench.load(path_of(name)))
+    for name, results in rounds.items():
+        label = f"{group}.{name.split('/')[1]}"
+        ratio = statistics.median(
+            mine[0] / plain[0]
+            for mine, plain in zip(results, rounds[base]))
+        print(f"{label}.rps {statistics.median(r[0] for r in results):.0f}")
+        print(f"{label}.ratio {ratio:.3f}")
+        print(f"{label}.user_us {statistics.median(r[1] for r in results):.2f}")
+        print(f"{label}.system_us "
+              f"{statistics.median(r[2] for r in results):.2f}", flush=True)
+
+
+def main():
+    groups = os.environ.get("GROUPS", " ".join(GROUPS)).split()
+    with demo.Demo() as shop:
+        bench = Bench(shop.env)
+        try:
+            for group in groups:
+                for name in [GROUPS[group][0], *GROUPS[group][1]]:
+                    body, headers = bench.check(path_of(name))
+                    if "inject" in name or "sub_filter" in name:
+                        assert MARKER not in body, f"{name} changed nothing"
+                    elif group == "headers" and not name.endswith("/off"):
+                        assert headers["X-Status"] is not None, name
+                measure(bench, group)
+        finally:
+            bench.close()
+
+
+if __name__ == "__main__":
+    main()
