@@ -101,6 +101,21 @@ class Demo:
         finally:
             connection.close()
 
+    def post(self, path, body):
+        """POST to the API; the status and the answer."""
+        connection = http.client.HTTPConnection(
+            urlsplit(self.env["API_URL"]).netloc, timeout=20)
+        try:
+            connection.request(
+                "POST", f"/v1/sites/{self.env['SITE']}/{path}",
+                json.dumps(body),
+                {"Authorization": f"Bearer {self.env['API_TOKEN']}",
+                 "Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
     def members(self):
         """member -> the figures that t/lib/expected.py gives too."""
         found, cursor = {}, ""
@@ -123,9 +138,9 @@ class Demo:
             [ROOT / "scripts" / "replay", *files], env=self.environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def redis(self, *command):
+    def redis(self, *command, socket=None):
         return subprocess.run(
-            ["redis-cli", "-s", self.env["REDIS_SOCKET"], *command],
+            ["redis-cli", "-s", socket or self.env["REDIS_SOCKET"], *command],
             capture_output=True, text=True, timeout=20).stdout
 
     def workers(self, name):
