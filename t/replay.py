@@ -11,5 +11,5 @@ import demo
 demo.skip_without_data()
 tap = demo.Tap()
 month = [str(demo.DATA / "orders-2010-12.jsonl.gz")]
-demo.replay_test(tap, month, kills=20, seed=int(time.time()), over=10)
+demo.replay_test(tap, month, kills=20, seed=int(time.time()), over=5)
 tap.done()

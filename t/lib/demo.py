@@ -120,7 +120,7 @@ class Demo:
         """member -> the figures that t/lib/expected.py gives too."""
         found, cursor = {}, ""
         while cursor is not None:
-            page = self.get("members?limit=500"
+            page = self.get("members?limit=200"
                             + (f"&cursor={cursor}" if cursor else ""))
             if page is None:
                 return None
@@ -228,8 +228,8 @@ def replay_test(tap, files, kills, seed, over):
         process = demo.replay(files)
         text = process.communicate()[0]
         if killer:
+            killer.join(over * 2)
             killer.stop.set()
-            killer.join()
             print(f"# killed {killer.done}")
         for line in text.splitlines():
             print(f"# {line}")
