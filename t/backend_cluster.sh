@@ -44,7 +44,9 @@ start() {
     local port=$1
     shift
     mkdir -p "$dir/$port"
-    redis-server "$ROOT/conf/redis.conf" --bind 127.0.0.1 --port "$port" \
+    # A copy: Sentinel has Redis write its configuration anew.
+    cp "$ROOT/conf/redis.conf" "$dir/$port/redis.conf"
+    redis-server "$dir/$port/redis.conf" --bind 127.0.0.1 --port "$port" \
         --dir "$dir/$port" "$@" >"$dir/logs/$port.log" 2>&1 &
     pids+=($!)
     up "$port"
