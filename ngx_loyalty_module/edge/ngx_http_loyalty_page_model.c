@@ -5,7 +5,8 @@
  *     site      id, name, locale
  *     text      preview, no_status, top, sign_in, sign_in_link, ladder,
  *               current, reached
- *     member    false for a guest, else
+ *     guest     whether nobody is signed in
+ *     member    false for a guest and while Redis is away, else
  *               status {id, name, description, image} or false
  *               points {active, pending or false}
  *               progress {percent, label, remaining} or false, top
@@ -74,7 +75,7 @@ ngx_http_loyalty_page_model(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
     lang = ngx_loyalty_language_known(m.locale) ? m.locale : loyalty_str("en");
     design = ngx_http_loyalty_page_design(m.program);
 
-    return json_pack("{so so so so so so so so so so so so so}",
+    return json_pack("{so so so so so so so so so so so so so so}",
                      "lang", ngx_http_loyalty_model_str(lang),
                      "names_lang", loyalty_str_eq(lang, m.locale)
                                    ? json_false()
@@ -89,6 +90,7 @@ ngx_http_loyalty_page_model(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
                                         m.program->settings.sign_in_url),
                      "site", ngx_http_loyalty_model_site(&m),
                      "text", ngx_http_loyalty_model_texts(&m),
+                     "guest", json_boolean(ctx->member.len == 0),
                      "member", ngx_http_loyalty_model_member(&m),
                      "window", ngx_http_loyalty_model_window(&m),
                      "any", json_boolean(m.program->ntiers),

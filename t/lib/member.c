@@ -120,6 +120,7 @@ ledgers(json_t *json, loyalty_member_t *member)
 
     member->points.life = points;
     number(json, "life", &member->points.life);
+    member->points.entries += member->points.life != 0;
 }
 
 static loyalty_entitlement_state_t
