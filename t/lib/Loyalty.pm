@@ -16,6 +16,8 @@ use warnings;
 use Digest::SHA qw(hmac_sha256);
 use File::Spec::Functions qw(rel2abs);
 use File::Temp qw(tempdir);
+use HTTP::Tiny;
+use IO::Socket::INET;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64url);
 
@@ -173,6 +175,86 @@ sub nginx {
     });
 }
 
+# start_nginx(HTTP CONFIGURATION): an nginx of our own for what Test::Nginx
+# cannot do, with two workers; {pid, port, log, conf}.
+sub start_nginx {
+    my ($http, $main) = @_;
+    my $probe = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')
+        or die "no port: $!";
+    my $port = $probe->sockport;
+    close $probe;
+    my $prefix = tempdir('nginx.XXXXXX', DIR => $dir);
+    chmod 0755, $prefix;
+    $http =~ s/\@PORT\@/$port/g;
+    my $temp = join '', map { "${_}_temp_path $prefix/$_;\n" }
+        qw(client_body proxy fastcgi uwsgi scgi);
+    my $user = $> == 0 ? "user root;\n" : '';
+    $main //= '';
+    open my $out, '>', "$prefix/nginx.conf" or die "nginx.conf: $!";
+    print $out <<"CONF";
+load_module $ENV{LOYALTY_MODULE};
+${user}pid $prefix/nginx.pid;
+worker_processes 2;
+daemon off;
+$main
+events { }
+http {
+    access_log off;
+    $temp
+    $http
+}
+CONF
+    close $out;
+    my $nginx = {port => $port, log => "$prefix/error.log",
+                 conf => "$prefix/nginx.conf"};
+    $nginx->{pid} = fork // die "fork: $!";
+    if ($nginx->{pid} == 0) {
+        open STDERR, '>', "$prefix/stderr";
+        exec $ENV{TEST_NGINX_BINARY} // 'nginx', '-e', $nginx->{log}, '-p',
+            $prefix, '-c', $nginx->{conf};
+        exit 1;
+    }
+    for (1 .. 200) {
+        return $nginx
+            if IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port");
+        select undef, undef, undef, 0.05;
+    }
+    die "nginx does not come up: see $prefix/stderr, $nginx->{log}";
+}
+
+sub stop_nginx {
+    my ($nginx) = @_;
+    kill QUIT => $nginx->{pid};
+    waitpid $nginx->{pid}, 0;
+    return $?;
+}
+
+# get(NGINX, URI): {status, headers, content} of HTTP::Tiny.
+sub get {
+    my ($nginx, $uri, %headers) = @_;
+    return HTTP::Tiny->new(timeout => 10)->get(
+        "http://127.0.0.1:$nginx->{port}$uri", {headers => \%headers});
+}
+
+# metric(NGINX, SAMPLE): its value on /m.
+sub metric {
+    my ($nginx, $sample) = @_;
+    my ($value) = get($nginx, '/m')->{content} =~ /^\Q$sample\E (\S+)$/m;
+    return $value;
+}
+
+# The lines of a log that should never be there.
+sub complaints {
+    my ($nginx) = @_;
+    open my $in, '<', $nginx->{log} or die "$nginx->{log}: $!";
+    return grep { /\[(?:alert|crit|emerg)\]|Sanitizer/ } <$in>;
+}
+
+# pause() stops Redis as a machine that hangs does; resume() lets it go on.
+sub pause { kill STOP => $redis }
+
+sub resume { kill CONT => $redis }
+
 sub now { return int(time * 1000) }
 
 start_redis();
@@ -181,6 +263,7 @@ start_redis();
 END {
     if ($redis && $$ == $owner) {
         my $status = $?;
+        kill CONT => $redis;
         kill TERM => $redis;
         waitpid $redis, 0;
         $? = $status;
