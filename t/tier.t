@@ -28,6 +28,7 @@ Loyalty::program(demo => {
 });
 Loyalty::program(off => {statuses => \@statuses,
                          settings => {active => JSON::PP::false}});
+Loyalty::program(pound => {});
 Loyalty::program(yen => {
     settings => {currency => 'JPY'},
     statuses => [{id => 'a', name => {en => 'A'}, threshold => 30000}]});
@@ -176,6 +177,16 @@ qr{No status yet.*0 points.*<progress max="100" value="0".*${main::euro}1,000 of
 ["GET /tier?s=yen", "GET /tier?s=dinar"]
 --- response_body_like eval
 [qr{${main::yen}30,000 of purchases}, qr{KWD${main::fixed}30\.500 of purchases}]
+
+
+=== a pound is a pound in French too
+--- config eval: $::config
+--- more_headers
+Accept-Language: fr
+--- request
+GET /tier?s=pound
+--- response_body_like eval
+qr{1${main::thin}000${main::fixed}\xc2\xa3 d}
 
 
 === by orders, within a year

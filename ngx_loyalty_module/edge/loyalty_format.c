@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <unicode/uchar.h>
+#include <unicode/ucurr.h>
 #include <unicode/unum.h>
 #include <unicode/ustring.h>
 #include <unicode/utf16.h>
@@ -154,7 +155,9 @@ read_figure(const char *locale, UNumberFormatStyle style,
 {
     UErrorCode error = U_ZERO_ERROR;
     UNumberFormat *icu = unum_open(style, NULL, 0, locale, NULL, &error);
+    const UChar *sign;
     UChar code[4];
+    int32_t len;
     bool done;
 
     if (U_FAILURE(error)) {
@@ -164,6 +167,12 @@ read_figure(const char *locale, UNumberFormatStyle style,
     if (style == UNUM_CURRENCY) {
         u_uastrcpy(code, currency);
         unum_setTextAttribute(icu, UNUM_CURRENCY_CODE, code, 3, &error);
+
+        /* The narrow sign: a page speaks of one currency, and French has
+         * "£GB" otherwise. */
+        sign = ucurr_getName(code, locale, UCURR_NARROW_SYMBOL_NAME, NULL,
+                             &len, &error);
+        unum_setSymbol(icu, UNUM_CURRENCY_SYMBOL, sign, len, &error);
     }
 
     unum_setAttribute(icu, UNUM_FRACTION_DIGITS, fraction);

@@ -158,7 +158,8 @@ sub token {
 }
 
 # Every block: the module, Redis and zone unless it has an http_config of its
-# own that says so, and an error log without what should never be there.
+# own that says so, and an error log without what should never be there.  Call
+# it before adding preprocessors: the newest runs first.
 sub nginx {
     main::add_block_preprocessor(sub {
         my $block = shift;
