@@ -139,7 +139,7 @@ read_groups(UNumberFormat *icu, int fraction, loyalty_figure_t *figure)
         return false;
     }
 
-    /* Spanish has no group in 1234 */
+    /* How many digits it takes for a first group. */
     if (!sample(icu, "1234", text, &digits) || digits.n != 4 + fraction) {
         return false;
     }
@@ -176,6 +176,10 @@ read_figure(const char *locale, UNumberFormatStyle style,
     }
 
     unum_setAttribute(icu, UNUM_FRACTION_DIGITS, fraction);
+
+    /* As the locale has it: Spanish writes 1000 and 10.000. */
+    unum_setAttribute(icu, UNUM_MINIMUM_GROUPING_DIGITS,
+                      UNUM_MINIMUM_GROUPING_DIGITS_AUTO);
 
     done = U_SUCCESS(error) && read_affixes(icu, fraction, false, figure)
            && read_affixes(icu, fraction, true, figure)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-#include <unicode/unum.h>
+#include <unicode/unumberformatter.h>
 #include <unicode/ustring.h>
 
 #include "loyalty_format.h"
@@ -28,28 +28,32 @@ static const int64_t values[] = {
     INT64_MAX, -1, -50, -1234, -99999, -12345678, INT64_MIN,
 };
 
+/* By ICU's other interface: money with the narrow sign, as a skeleton. */
 static void
 by_icu(const char *locale, const char *currency, int fraction, int64_t value,
        int exponent, char *text)
 {
+    static const char *const precisions[] = {"precision-integer", ".0", ".00",
+                                             ".000", ".0000"};
     UErrorCode error = U_ZERO_ERROR;
-    UNumberFormat *icu;
-    UChar code[4], wide[256];
-    char decimal[LOYALTY_DECIMAL_SIZE];
+    UFormattedNumber *number = unumf_openResult(&error);
+    UNumberFormatter *icu;
+    UChar pattern[64], wide[256];
+    char skeleton[64], decimal[LOYALTY_DECIMAL_SIZE];
     int32_t len;
 
-    icu = unum_open(currency == NULL ? UNUM_DECIMAL : UNUM_CURRENCY, NULL, 0,
-                    locale, NULL, &error);
-    if (currency != NULL) {
-        u_uastrcpy(code, currency);
-        unum_setTextAttribute(icu, UNUM_CURRENCY_CODE, code, 3, &error);
-    }
-    unum_setAttribute(icu, UNUM_FRACTION_DIGITS, fraction);
+    snprintf(skeleton, sizeof(skeleton),
+             currency == NULL ? "%s" : "%s currency/%s unit-width-narrow",
+             precisions[fraction], currency);
+    u_uastrcpy(pattern, skeleton);
+    icu = unumf_openForSkeletonAndLocale(pattern, -1, locale, &error);
     loyalty_decimal_format(value, exponent, decimal);
-    len = unum_formatDecimal(icu, decimal, -1, wide, 256, NULL, &error);
+    unumf_formatDecimal(icu, decimal, -1, number, &error);
+    len = unumf_resultToString(number, wide, 256, &error);
     u_strToUTF8(text, 256, NULL, wide, len, &error);
     assert_true(U_SUCCESS(error));
-    unum_close(icu);
+    unumf_closeResult(number);
+    unumf_close(icu);
 }
 
 static void
@@ -118,6 +122,7 @@ some_are_known(void **state)
         {"en", "GBP", 100000, "£1,000"},
         {"en", "GBP", 99950, "£999.50"},
         {"fr", "EUR", 100000, "1\u202f000\u00a0€"},
+        {"fr", "GBP", 100000, "1\u202f000\u00a0£"},
         {"en-IN", "INR", 1234567800, "₹1,23,45,678"},
         {"es", "EUR", 1234567, "12.345,67\u00a0€"},
         {"ja", "JPY", 1000, "￥1,000"},
