@@ -12,16 +12,8 @@ MEMBERS=37
 dir=$(mktemp -d)
 chmod 755 "$dir"
 mkdir "$dir/logs"
-n=0
 
-check() {
-    n=$((n + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $n - $1"
-    else
-        echo "not ok $n - $1: $2, not $3"
-    fi
-}
+. "$ROOT/t/lib/check.sh"
 
 start_redis() {
     redis-server "$ROOT/conf/redis.conf" --unixsocket "$dir/redis.sock" \

@@ -9,16 +9,8 @@ dir=$(mktemp -d)
 chmod 755 "$dir"
 mkdir "$dir/logs"
 pids=()
-n=0
 
-check() {
-    n=$((n + 1))
-    if [ "$2" = "$3" ]; then
-        echo "ok $n - $1"
-    else
-        echo "not ok $n - $1: $2, not $3"
-    fi
-}
+. "$ROOT/t/lib/check.sh"
 
 # shellcheck disable=SC2317
 cleanup() {

@@ -741,9 +741,8 @@ ngx_loyalty_redis_link_send(ngx_loyalty_redis_link_t *link,
             return NGX_ERROR;
         }
 
-        ngx_memcpy(out, link->out + link->sent, link->filled - link->sent);
-
         if (link->out != NULL) {
+            ngx_memcpy(out, link->out + link->sent, link->filled - link->sent);
             ngx_free(link->out);
         }
 
