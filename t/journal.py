@@ -3,6 +3,7 @@
 flushed, every order that was answered is in the stream.  Prints TAP."""
 
 import http.client
+import http.server
 import json
 import os
 import signal
@@ -55,6 +56,15 @@ http {
             proxy_pass http://127.0.0.1:%(shop)d;
             proxy_ignore_client_abort on;
         }
+        location /posted {
+            loyalty_order json;
+            loyalty_order_post /crm/orders;
+            proxy_pass http://127.0.0.1:%(shop)d/;
+        }
+        location /crm/ {
+            internal;
+            proxy_pass http://127.0.0.1:%(crm)d;
+        }
         location /metrics { loyalty off; loyalty_metrics; }
     }
 }
@@ -84,7 +94,8 @@ class Site:
         os.chmod(self.dir, 0o755)
         self.conf = CONF % {"module": MODULE, "dir": self.dir,
                             "journal": self.journal, "options": options,
-                            "port": PORT, "shop": PORT + 1}
+                            "port": PORT, "shop": PORT + 1,
+                            "crm": PORT + 2}
         with open(self.dir + "/nginx.conf", "w") as out:
             out.write(self.conf)
         self.redis_process = None
@@ -465,7 +476,96 @@ def everysec():
            "at least one")
 
 
-TESTS = [killed_workers, killed_everything, redis_away, flushed, reloads,
+class Merchant(http.server.ThreadingHTTPServer):
+    """The merchant's own system: it keeps what it is sent."""
+
+    allow_reuse_address = True
+
+    def __init__(self, status=200, delay=0):
+        self.got = []
+        self.status = status
+        self.delay = delay
+        super().__init__(("127.0.0.1", PORT + 2), Receiver)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(self.server.delay)
+        self.server.got.append((self.path, self.headers, json.loads(body)))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def posts(site):
+    return site.redis("xrange", "loyalty:s:{demo}:posts", "-", "+")
+
+
+def posted():
+    with Merchant() as crm, Site() as site:
+        for n in range(40):
+            site.order("p%d" % n, path="/posted")
+        ok(until(lambda: len(crm.got) >= 40, 5)
+           and sorted(got[2]["order_id"] for got in crm.got)
+           == sorted("p%d" % n for n in range(40)),
+           "each order is posted to the merchant's location, once",
+           len(crm.got))
+        path, headers, event = crm.got[0]
+        ok(path == "/crm/orders" and event["total"] == 300
+           and event["member_id"] == "bob"
+           and headers["Content-Type"] == "application/json"
+           and len({got[1]["Idempotency-Key"] for got in crm.got}) == 40,
+           "as an event, with a key of its own", str(headers))
+        ok(posts(site) == "" and site.metric("loyalty_order_posts_total") == 40,
+           "nothing is left to the back end")
+        ok(site.clean(), "no alert", site.log())
+
+
+def posted_slowly():
+    with Merchant(delay=1) as crm, Site() as site:
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+        began = time.time()
+        for n in range(5):
+            connection.request("GET", "/posted?m=bob&id=s%d" % n)
+            connection.getresponse().read()
+        took = time.time() - began
+        connection.close()
+        ok(took < 0.8, "a slow merchant does not hold the shopper", took)
+        ok(until(lambda: len(crm.got) == 5, 10), "and gets the orders")
+
+
+def posted_in_vain():
+    with Merchant(status=500) as crm, Site() as site:
+        site.order("v1", path="/posted")
+        ok(until(lambda: '"v1"' in posts(site), 5) and len(crm.got) == 1,
+           "what the merchant refuses is left to the back end", posts(site))
+        ok("\nu\n/crm/orders" in posts(site), "with its URI", posts(site))
+    with Site() as site:
+        site.order("v2", path="/posted")
+        ok(until(lambda: '"v2"' in posts(site), 5),
+           "and what it does not answer", posts(site))
+        site.redis_stop()
+        site.order("v3", path="/posted")
+        site.nginx_stop(signal.SIGKILL)
+        site.redis_start()
+        site.program()
+        with Merchant() as crm:
+            site.nginx_start()
+            ok(until(lambda: any(got[2]["order_id"] == "v3"
+                                 for got in crm.got), 10),
+               "a post survives kill -9 of nginx", crm.got)
+
+
+TESTS = [posted, posted_slowly, posted_in_vain,
+         killed_workers, killed_everything, redis_away, flushed, reloads,
          stopped_and_started, damaged, retained, max_size, full_disk, aborted,
          everysec]
 

@@ -204,6 +204,11 @@
 /* The URI of loyalty_order_post; it travels with every record. */
 #define LOYALTY_URI_MAX 2048
 
+/* Order posts of one set at a time, and how long the merchant's system may
+ * take, in milliseconds, before the back end takes over. */
+#define LOYALTY_ORDER_POSTS_MAX 16
+#define LOYALTY_ORDER_POST_TIMEOUT 10000
+
 /* A record of the edge's journal: an order and what goes with it. */
 #define LOYALTY_JOURNAL_PAYLOAD_MAX (LOYALTY_ORDER_SIZE_MAX + 8192)
 

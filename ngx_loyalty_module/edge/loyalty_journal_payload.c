@@ -7,12 +7,13 @@
 #define FORMAT 1
 #define RAW 0x01
 #define MINOR 0x02
+#define TEXTS 5
 
 typedef struct {
     uint8_t format;
     uint8_t flags;
-    uint16_t lengths[4]; /* site, member, uri, status */
-    uint8_t reserved[6];
+    uint16_t lengths[TEXTS]; /* of the texts before the JSON */
+    uint8_t reserved[4];
     int64_t at;
 } header_t;
 
@@ -22,15 +23,17 @@ size_t
 loyalty_journal_payload_size(const loyalty_journal_payload_t *payload)
 {
     return sizeof(header_t) + payload->site.len + payload->member.len
-           + payload->uri.len + payload->status.len + payload->json.len;
+           + payload->uri.len + payload->server.len + payload->status.len
+           + payload->json.len;
 }
 
 void
 loyalty_journal_payload_write(uint8_t *out,
                               const loyalty_journal_payload_t *payload)
 {
-    const loyalty_str_t texts[] = {payload->site, payload->member, payload->uri,
-                                   payload->status, payload->json};
+    const loyalty_str_t texts[TEXTS + 1] = {payload->site,   payload->member,
+                                            payload->uri,    payload->server,
+                                            payload->status, payload->json};
     header_t header = {
         .format = FORMAT,
         .flags = (uint8_t)((payload->raw ? RAW : 0)
@@ -38,12 +41,12 @@ loyalty_journal_payload_write(uint8_t *out,
         .at = payload->at,
     };
 
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < TEXTS; i++) {
         header.lengths[i] = (uint16_t)texts[i].len;
     }
     memcpy(out, &header, sizeof(header));
     out += sizeof(header);
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+    for (size_t i = 0; i <= TEXTS; i++) {
         if (texts[i].len != 0) {
             memcpy(out, texts[i].data, texts[i].len);
             out += texts[i].len;
@@ -55,7 +58,7 @@ loyalty_status_t
 loyalty_journal_payload_read(const uint8_t *bytes, size_t len,
                              loyalty_journal_payload_t *payload)
 {
-    loyalty_str_t texts[4];
+    loyalty_str_t texts[TEXTS];
     header_t header;
 
     if (len < sizeof(header)) {
@@ -67,7 +70,7 @@ loyalty_journal_payload_read(const uint8_t *bytes, size_t len,
     }
     bytes += sizeof(header);
     len -= sizeof(header);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < TEXTS; i++) {
         if (header.lengths[i] > len) {
             return LOYALTY_ERROR_CORRUPT;
         }
@@ -79,7 +82,8 @@ loyalty_journal_payload_read(const uint8_t *bytes, size_t len,
         .site = texts[0],
         .member = texts[1],
         .uri = texts[2],
-        .status = texts[3],
+        .server = texts[3],
+        .status = texts[4],
         .json = {(const char *)bytes, len},
         .at = header.at,
         .raw = (header.flags & RAW) != 0,

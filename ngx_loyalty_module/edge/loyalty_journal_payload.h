@@ -1,8 +1,8 @@
 /*
  * What a record of the journal says: an order event and where it goes.
  *
- *   [ format u8 | flags u8 | four lengths u16 | 6 zeros | at i64 ]
- *   [ site ] [ member ] [ uri ] [ status ] [ JSON ]
+ *   [ format u8 | flags u8 | five lengths u16 | 4 zeros | at i64 ]
+ *   [ site ] [ member ] [ uri ] [ server ] [ status ] [ JSON ]
  *
  * `raw`: the JSON is not an event yet but the shop's texts in our own field
  * names, since the site's currency was not known when the order came.
@@ -16,7 +16,8 @@
 typedef struct {
     loyalty_str_t site;
     loyalty_str_t member;
-    loyalty_str_t uri; /* of loyalty_order_post; empty: none */
+    loyalty_str_t uri;    /* of loyalty_order_post; empty: none */
+    loyalty_str_t server; /* whose location that is, by name */
     loyalty_str_t json;
     loyalty_str_t status; /* raw: of the event to be */
     loyalty_instant_t at;

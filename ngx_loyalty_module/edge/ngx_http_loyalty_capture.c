@@ -440,6 +440,7 @@ ngx_http_loyalty_capture_order(ngx_http_request_t *r,
     loyalty_problems_t                   problems;
     ngx_http_loyalty_ctx_t              *lctx;
     loyalty_capture_order_t              order;
+    ngx_http_core_srv_conf_t            *cscf;
     loyalty_journal_payload_t            payload;
     ngx_http_loyalty_capture_conf_t     *conf;
     ngx_http_loyalty_capture_result_e    result;
@@ -506,6 +507,13 @@ ngx_http_loyalty_capture_order(ngx_http_request_t *r,
     payload.member = member;
     payload.uri.data = (char *) flcf->post.data;
     payload.uri.len = flcf->post.len;
+
+    if (flcf->post.len) {
+        cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+        payload.server.data = (char *) cscf->server_name.data;
+        payload.server.len = cscf->server_name.len;
+    }
+
     payload.json = loyalty_str_from(json);
     payload.at = now;
 

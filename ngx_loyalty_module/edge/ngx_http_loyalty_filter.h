@@ -16,6 +16,7 @@ typedef struct ngx_http_loyalty_capture_conf_s  ngx_http_loyalty_capture_conf_t;
 
 typedef struct {
     ngx_loyalty_journal_conf_t        journal;
+    ngx_array_t                       posts;     /* where orders are posted */
 } ngx_http_loyalty_filter_main_conf_t;
 
 

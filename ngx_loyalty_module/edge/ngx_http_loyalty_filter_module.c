@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_loyalty_filter.h"
+#include "ngx_http_loyalty_order_post.h"
 
 
 static ngx_int_t ngx_http_loyalty_header_filter(ngx_http_request_t *r);
@@ -243,6 +244,10 @@ ngx_http_loyalty_filter_merge_loc_conf(ngx_conf_t *cf, void *parent,
                                "loyalty_order needs loyalty_journal and "
                                "loyalty_redis in the http block");
             return NGX_CONF_ERROR;
+        }
+
+        if (conf->post.len) {
+            return ngx_http_loyalty_order_post_add(cf, &conf->post);
         }
     }
 

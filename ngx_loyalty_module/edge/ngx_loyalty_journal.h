@@ -86,8 +86,8 @@ typedef struct {
     uint64_t                      id;
     u_char                       *bytes;
     loyalty_journal_payload_t     payload;
-    void                         *post;       /* the request of order_post */
-    unsigned                      sent:1;
+    ngx_msec_t                    started;    /* to be posted */
+    unsigned                      sent:1;     /* to Redis */
     unsigned                      done:1;
 } ngx_loyalty_parcel_t;
 
@@ -119,6 +119,7 @@ typedef struct ngx_loyalty_goal_s {
     unsigned                      reading:1;
     unsigned                      more:1;     /* woken while it was busy */
     unsigned                      reset:1;    /* start again from the cursor */
+    unsigned                      failed:1;   /* some of this round */
     unsigned                      resending:1;
 } ngx_loyalty_goal_t;
 
@@ -185,6 +186,8 @@ struct ngx_loyalty_journal_s {
     uint64_t                      servers[LOYALTY_JOURNAL_SERVERS_MAX];
     ngx_uint_t                    nservers;
     void                         *watch;       /* the shipper's */
+
+    ngx_msec_t                    post_again;  /* not before, after one hung */
 
     unsigned                      committing:1;
     unsigned                      keeping:1;

@@ -96,6 +96,8 @@
       "Orders sent past a journal that could not be written.")                \
     _(ORDERS_LOST, "loyalty_orders_lost_total", "",                           \
       "Orders that neither the journal nor Redis took.")                      \
+    _(POSTS_DONE, "loyalty_order_posts_total", "",                            \
+      "Orders that the merchant's own location has taken.")                   \
     _(POSTS_HANDED_OVER, "loyalty_order_posts_handed_over_total", "",         \
       "Order posts left to the back end.")                                    \
     _(JOURNAL_SYNCS, "loyalty_journal_syncs_total", "",                       \

@@ -14,10 +14,14 @@
 
 
 #include "ngx_loyalty_shipper.h"
+#include "ngx_http_loyalty_order_post.h"
 
 
 #define NGX_LOYALTY_SHIPPER_BACKOFF      100
 #define NGX_LOYALTY_SHIPPER_BACKOFF_MAX  5000
+
+/* "0123456789abcdef-10000000000", a set's id and a record's */
+#define NGX_LOYALTY_RECORD_NAME_LEN      33
 
 
 typedef struct {
@@ -35,6 +39,12 @@ static void ngx_loyalty_goal_add(ngx_loyalty_goal_t *goal,
     loyalty_journal_record_t *record);
 static void ngx_loyalty_goal_has_read(ngx_event_t *ev);
 static void ngx_loyalty_goal_send(ngx_loyalty_goal_t *goal);
+static ngx_int_t ngx_loyalty_goal_xadd(ngx_loyalty_goal_t *goal,
+    ngx_loyalty_parcel_t *parcel);
+static ngx_int_t ngx_loyalty_goal_post(ngx_loyalty_goal_t *goal,
+    ngx_loyalty_parcel_t *parcel);
+static void ngx_loyalty_goal_posted(void *data, ngx_int_t rc);
+static void ngx_loyalty_goal_answered(ngx_loyalty_goal_t *goal);
 static void ngx_loyalty_goal_replied(ngx_loyalty_redis_command_t *cmd,
     ngx_loyalty_redis_result_e result, redisReply *reply);
 static void ngx_loyalty_goal_end(ngx_loyalty_goal_t *goal);
@@ -384,41 +394,140 @@ ngx_loyalty_goal_send(ngx_loyalty_goal_t *goal)
     /* One more than there are, so that no answer ends the batch too early. */
 
     goal->outstanding = 1;
+    goal->failed = 0;
 
-    for (i = 0; i < goal->n; i++) {
+    for (i = 0; i < goal->n && !goal->failed; i++) {
         parcel = &goal->parcels[i];
 
         if (parcel->done) {
             continue;
         }
 
-        if (goal->kind == LOYALTY_JOURNAL_POSTS
-            && parcel->payload.uri.len == 0)
-        {
-            parcel->done = 1;
-            continue;
+        if (goal->kind == LOYALTY_JOURNAL_POSTS) {
+
+            if (parcel->payload.uri.len == 0) {
+                parcel->done = 1;
+                continue;
+            }
+
+            if (goal->outstanding > LOYALTY_ORDER_POSTS_MAX) {
+                break;
+            }
+
+            rc = ngx_loyalty_goal_post(goal, parcel);
+
+        } else {
+            rc = ngx_loyalty_goal_xadd(goal, parcel);
         }
 
-        parcel->cmd.handler = ngx_loyalty_goal_replied;
-        parcel->cmd.data = parcel;
-
-        /* Not before it is known who takes it. */
-
-        if (goal->set->journal->nservers == 0) {
-            break;
-        }
-
-        rc = ngx_loyalty_shipper_xadd(goal->set->journal, &parcel->cmd,
-                                      goal->kind, goal->set->files.id,
-                                      parcel->id, &parcel->payload);
         if (rc != NGX_OK) {
-            break;
+            goal->failed = 1;
         }
+    }
 
+    ngx_loyalty_goal_answered(goal);
+}
+
+
+static ngx_int_t
+ngx_loyalty_goal_xadd(ngx_loyalty_goal_t *goal, ngx_loyalty_parcel_t *parcel)
+{
+    ngx_int_t               rc;
+    ngx_loyalty_journal_t  *journal;
+
+    journal = goal->set->journal;
+
+    /* Not before it is known who takes it. */
+
+    if (journal->nservers == 0) {
+        return NGX_DECLINED;
+    }
+
+    parcel->cmd.handler = ngx_loyalty_goal_replied;
+    parcel->cmd.data = parcel;
+
+    rc = ngx_loyalty_shipper_xadd(journal, &parcel->cmd, goal->kind,
+                                  goal->set->files.id, parcel->id,
+                                  &parcel->payload);
+    if (rc == NGX_OK) {
         parcel->sent = 1;
         goal->outstanding++;
     }
 
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_loyalty_goal_post(ngx_loyalty_goal_t *goal, ngx_loyalty_parcel_t *parcel)
+{
+    u_char                 *p;
+    u_char                  buf[NGX_LOYALTY_RECORD_NAME_LEN];
+    ngx_str_t               id;
+    ngx_loyalty_journal_t  *journal;
+
+    journal = goal->set->journal;
+
+    if (journal->post_again
+        && (ngx_msec_int_t) (ngx_current_msec - journal->post_again) < 0)
+    {
+        return ngx_loyalty_goal_xadd(goal, parcel);
+    }
+
+    p = ngx_sprintf(buf, "%016xL-%xL", goal->set->files.id, parcel->id);
+    id.data = buf;
+    id.len = p - buf;
+
+    /* Its answer may come at once. */
+
+    goal->outstanding++;
+    parcel->started = ngx_current_msec;
+
+    if (ngx_http_loyalty_order_post(&parcel->payload, &id,
+                                    ngx_loyalty_goal_posted, parcel)
+        == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    goal->outstanding--;
+
+    return ngx_loyalty_goal_xadd(goal, parcel);
+}
+
+
+static void
+ngx_loyalty_goal_posted(void *data, ngx_int_t rc)
+{
+    ngx_loyalty_parcel_t *parcel = data;
+
+    ngx_loyalty_goal_t  *goal;
+
+    goal = parcel->goal;
+
+    if (rc == NGX_OK) {
+        ngx_loyalty_metric(POSTS_DONE)++;
+        parcel->done = 1;
+
+    } else {
+
+        if (ngx_current_msec - parcel->started >= LOYALTY_ORDER_POST_TIMEOUT) {
+            goal->set->journal->post_again = ngx_current_msec
+                                             + LOYALTY_ORDER_POST_TIMEOUT;
+        }
+
+        if (ngx_loyalty_goal_xadd(goal, parcel) != NGX_OK) {
+            goal->failed = 1;
+        }
+    }
+
+    ngx_loyalty_goal_answered(goal);
+}
+
+
+static void
+ngx_loyalty_goal_answered(ngx_loyalty_goal_t *goal)
+{
     goal->outstanding--;
 
     if (goal->outstanding == 0) {
@@ -435,7 +544,7 @@ ngx_loyalty_shipper_xadd(ngx_loyalty_journal_t *journal,
     uint64_t set, uint64_t id, loyalty_journal_payload_t *payload)
 {
     char           key[LOYALTY_KEY_MAX];
-    u_char         name[sizeof("0123456789abcdef-0123456789abcdef")];
+    u_char         name[NGX_LOYALTY_RECORD_NAME_LEN];
     ngx_str_t      argv[9];
     ngx_uint_t     n;
 
@@ -504,13 +613,12 @@ ngx_loyalty_goal_replied(ngx_loyalty_redis_command_t *cmd,
         } else {
             ngx_loyalty_metric(ORDERS_SHIPPED)++;
         }
+
+    } else {
+        goal->failed = 1;
     }
 
-    goal->outstanding--;
-
-    if (goal->outstanding == 0) {
-        ngx_loyalty_goal_end(goal);
-    }
+    ngx_loyalty_goal_answered(goal);
 }
 
 
@@ -532,6 +640,11 @@ ngx_loyalty_goal_end(ngx_loyalty_goal_t *goal)
     for (i = 0; i < goal->n && goal->parcels[i].done; i++) {
         set->cursor.acked[goal->kind] = goal->parcels[i].id;
         set->dirty = 1;
+    }
+
+    if (i < goal->n && !goal->failed) {
+        ngx_loyalty_goal_send(goal);
+        return;
     }
 
     if (i < goal->n) {

@@ -463,6 +463,7 @@ a_payload_comes_back_and_a_cut_one_is_refused(void **state)
         .site = loyalty_str("demo"),
         .member = loyalty_str("m-1"),
         .uri = loyalty_str("/crm"),
+        .server = loyalty_str("shop.example"),
         .json = loyalty_str("{}"),
         .at = 1291191960000,
         .raw = true,
@@ -479,6 +480,7 @@ a_payload_comes_back_and_a_cut_one_is_refused(void **state)
     assert_true(loyalty_str_eq(out.site, in.site));
     assert_true(loyalty_str_eq(out.member, in.member));
     assert_true(loyalty_str_eq(out.uri, in.uri));
+    assert_true(loyalty_str_eq(out.server, in.server));
     assert_true(loyalty_str_eq(out.json, in.json));
     assert_int_equal(out.at, in.at);
     assert_true(out.raw);
