@@ -476,6 +476,24 @@ def everysec():
            "at least one")
 
 
+def unknown():
+    """Redis away from the start: nobody knows the site's currency."""
+    with Site(redis=False) as site:
+        answers = [site.order("u%d" % n) for n in range(10)]
+        ok(all(a == 201 for a in answers), "no Redis at all: answered",
+           answers)
+        site.nginx_stop(signal.SIGKILL)
+        site.nginx_start()
+        site.redis_start()
+        site.program()
+        lost = arrive(site, ["u%d" % n for n in range(10)])
+        ok(not lost and '"total":300' in
+           site.redis("xrange", STREAM, "-", "+"),
+           "the events are made when the site is known",
+           (lost, site.stream(), site.log()))
+        ok(site.clean(), "no alert", site.log())
+
+
 class Merchant(http.server.ThreadingHTTPServer):
     """The merchant's own system: it keeps what it is sent."""
 
@@ -564,7 +582,7 @@ def posted_in_vain():
                "a post survives kill -9 of nginx", crm.got)
 
 
-TESTS = [posted, posted_slowly, posted_in_vain,
+TESTS = [unknown, posted, posted_slowly, posted_in_vain,
          killed_workers, killed_everything, redis_away, flushed, reloads,
          stopped_and_started, damaged, retained, max_size, full_disk, aborted,
          everysec]

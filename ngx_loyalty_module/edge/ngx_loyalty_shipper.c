@@ -39,6 +39,12 @@ static void ngx_loyalty_goal_add(ngx_loyalty_goal_t *goal,
     loyalty_journal_record_t *record);
 static void ngx_loyalty_goal_has_read(ngx_event_t *ev);
 static void ngx_loyalty_goal_send(ngx_loyalty_goal_t *goal);
+static ngx_int_t ngx_loyalty_goal_deliver(ngx_loyalty_goal_t *goal,
+    ngx_loyalty_parcel_t *parcel);
+static ngx_int_t ngx_loyalty_goal_resolve(ngx_loyalty_goal_t *goal,
+    ngx_loyalty_parcel_t *parcel);
+static void ngx_loyalty_goal_resolved(ngx_loyalty_redis_command_t *cmd,
+    ngx_loyalty_redis_result_e result, redisReply *reply);
 static ngx_int_t ngx_loyalty_goal_xadd(ngx_loyalty_goal_t *goal,
     ngx_loyalty_parcel_t *parcel);
 static ngx_int_t ngx_loyalty_goal_post(ngx_loyalty_goal_t *goal,
@@ -413,16 +419,85 @@ ngx_loyalty_goal_send(ngx_loyalty_goal_t *goal)
             if (goal->outstanding > LOYALTY_ORDER_POSTS_MAX) {
                 break;
             }
-
-            rc = ngx_loyalty_goal_post(goal, parcel);
-
-        } else {
-            rc = ngx_loyalty_goal_xadd(goal, parcel);
         }
+
+        rc = parcel->payload.raw ? ngx_loyalty_goal_resolve(goal, parcel)
+                                 : ngx_loyalty_goal_deliver(goal, parcel);
 
         if (rc != NGX_OK) {
             goal->failed = 1;
         }
+    }
+
+    ngx_loyalty_goal_answered(goal);
+}
+
+
+static ngx_int_t
+ngx_loyalty_goal_deliver(ngx_loyalty_goal_t *goal,
+    ngx_loyalty_parcel_t *parcel)
+{
+    if (goal->kind == LOYALTY_JOURNAL_POSTS) {
+        return ngx_loyalty_goal_post(goal, parcel);
+    }
+
+    return ngx_loyalty_goal_xadd(goal, parcel);
+}
+
+
+static ngx_int_t
+ngx_loyalty_goal_resolve(ngx_loyalty_goal_t *goal,
+    ngx_loyalty_parcel_t *parcel)
+{
+    ngx_int_t  rc;
+
+    parcel->cmd.handler = ngx_loyalty_goal_resolved;
+    parcel->cmd.data = parcel;
+
+    rc = ngx_loyalty_shipper_program(goal->set->journal, &parcel->cmd,
+                                     &parcel->payload.site);
+    if (rc == NGX_OK) {
+        parcel->sent = 1;
+        goal->outstanding++;
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_loyalty_goal_resolved(ngx_loyalty_redis_command_t *cmd,
+    ngx_loyalty_redis_result_e result, redisReply *reply)
+{
+    ngx_int_t              rc;
+    ngx_loyalty_goal_t    *goal;
+    ngx_loyalty_parcel_t  *parcel;
+
+    parcel = cmd->data;
+    goal = parcel->goal;
+
+    parcel->sent = 0;
+
+    rc = NGX_ERROR;
+
+    if (result == NGX_LOYALTY_REDIS_OK && reply->type != REDIS_REPLY_ERROR) {
+        rc = ngx_loyalty_shipper_event(goal->set->journal, &parcel->payload,
+                                       reply, &parcel->event);
+    }
+
+    if (rc == NGX_OK) {
+        parcel->payload.json = loyalty_str_from(parcel->event);
+        parcel->payload.raw = 0;
+
+        rc = ngx_loyalty_goal_deliver(goal, parcel);
+
+    } else if (rc == NGX_DECLINED) {
+        parcel->done = 1;
+        rc = NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
+        goal->failed = 1;
     }
 
     ngx_loyalty_goal_answered(goal);
@@ -693,6 +768,7 @@ ngx_loyalty_goal_discard(ngx_loyalty_goal_t *goal)
         }
 
         ngx_free(parcel->bytes);
+        free(parcel->event);
     }
 
     goal->n = 0;

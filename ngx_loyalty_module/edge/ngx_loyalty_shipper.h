@@ -17,6 +17,16 @@ ngx_int_t ngx_loyalty_shipper_xadd(ngx_loyalty_journal_t *journal,
     ngx_loyalty_redis_command_t *cmd, loyalty_journal_goal_t kind,
     uint64_t set, uint64_t id, loyalty_journal_payload_t *payload);
 
+/* Asks for the site's program. */
+ngx_int_t ngx_loyalty_shipper_program(ngx_loyalty_journal_t *journal,
+    ngx_loyalty_redis_command_t *cmd, loyalty_str_t *site);
+/*
+ * The event of a raw record, to be freed.  NGX_DECLINED: it never will be one,
+ * counted and logged; NGX_ERROR: out of memory.
+ */
+ngx_int_t ngx_loyalty_shipper_event(ngx_loyalty_journal_t *journal,
+    loyalty_journal_payload_t *payload, redisReply *program, char **text);
+
 /* Did Redis take it?  What it says instead goes to the log, once. */
 ngx_uint_t ngx_loyalty_shipper_taken(ngx_loyalty_journal_t *journal,
     ngx_loyalty_redis_result_e result, redisReply *reply);
