@@ -452,6 +452,21 @@ def full_disk():
         os.rmdir(folder)
 
 
+def unusable():
+    """The journal's folder is there, but no folder."""
+    with Site() as site:
+        site.nginx_stop()
+        subprocess.run(["rm", "-rf", site.journal], check=True)
+        with open(site.journal, "w"):
+            pass
+        site.nginx_start()
+        answers = [site.order("z%d" % n) for n in range(10)]
+        lost = arrive(site, ["z%d" % n for n in range(10)])
+        ok(all(a == 201 for a in answers) and not lost,
+           "a folder of no use: orders go directly", (answers, lost))
+        ok("can not be used" in site.log(), "and the log says so", site.log())
+
+
 def aborted():
     with Site() as site:
         for n in range(5):
@@ -584,7 +599,7 @@ def posted_in_vain():
 
 TESTS = [unknown, posted, posted_slowly, posted_in_vain,
          killed_workers, killed_everything, redis_away, flushed, reloads,
-         stopped_and_started, damaged, retained, max_size, full_disk, aborted,
+         stopped_and_started, damaged, retained, max_size, full_disk, unusable, aborted,
          everysec]
 
 wanted = sys.argv[1:]

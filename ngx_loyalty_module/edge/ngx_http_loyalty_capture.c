@@ -185,7 +185,12 @@ ngx_http_loyalty_capture_wanted(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (lctx->member.len == 0) {
+    /* A site that Redis has told to be none has no members. */
+
+    if (lctx->member.len == 0
+        || (lctx->program == NULL
+            && lctx->cache == NGX_HTTP_LOYALTY_NEGATIVE))
+    {
         ngx_loyalty_metric(ORDERS_GUEST)++;
         return NGX_DECLINED;
     }

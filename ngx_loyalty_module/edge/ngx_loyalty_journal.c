@@ -194,9 +194,14 @@ ngx_loyalty_journal_create(ngx_cycle_t *cycle,
     journal->commit->event.handler = ngx_loyalty_journal_committed;
     journal->commit->event.data = journal;
 
-    if (ngx_loyalty_journal_open(journal) != NGX_OK
-        || ngx_loyalty_shipper_start(journal) != NGX_OK
-        || ngx_loyalty_journal_keep_start(journal) != NGX_OK)
+    if (ngx_loyalty_shipper_start(journal) != NGX_OK) {
+        return NULL;
+    }
+
+    /* A folder that can't be used is no reason to close the shop. */
+
+    if (ngx_loyalty_journal_open(journal) == NGX_OK
+        && ngx_loyalty_journal_keep_start(journal) != NGX_OK)
     {
         return NULL;
     }
@@ -242,7 +247,7 @@ ngx_loyalty_journal_open(ngx_loyalty_journal_t *journal)
     journal->own = ngx_loyalty_journal_adopt(journal, &files);
     if (journal->own == NULL) {
         loyalty_journal_set_close(&files);
-        return NGX_ERROR;
+        goto failed;
     }
 
     journal->own->own = 1;
@@ -278,7 +283,8 @@ ngx_loyalty_journal_append(ngx_loyalty_journal_t *journal,
 
     if (len > LOYALTY_JOURNAL_PAYLOAD_MAX
         || group->len + size > LOYALTY_JOURNAL_GROUP_MAX
-        || journal->hung)
+        || journal->hung
+        || journal->own == NULL)
     {
         return ngx_loyalty_shipper_direct(journal, id, payload, op);
     }
@@ -666,5 +672,7 @@ ngx_loyalty_journal_close(ngx_loyalty_journal_t *journal)
         loyalty_journal_set_close(&set->files);
     }
 
-    close(journal->base);
+    if (journal->base != -1) {
+        close(journal->base);
+    }
 }

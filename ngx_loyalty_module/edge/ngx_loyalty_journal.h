@@ -61,7 +61,7 @@ struct ngx_loyalty_journal_op_s {
 char *ngx_loyalty_journal_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);        /* ngx_loyalty_journal_conf_t, zeroed, at cmd->offset */
 
-/* In init_process, after the Redis client; NULL: logged, orders go directly */
+/* In init_process, after the Redis client; NULL: out of memory */
 ngx_loyalty_journal_t *ngx_loyalty_journal_create(ngx_cycle_t *cycle,
     ngx_loyalty_journal_conf_t *conf, ngx_loyalty_redis_t *redis,
     ngx_loyalty_redis_conf_t *redis_conf);
@@ -164,7 +164,8 @@ struct ngx_loyalty_journal_s {
     ngx_pool_t                   *pool;
 
     int                           base;        /* the folder */
-    ngx_loyalty_journal_set_t    *own;
+    ngx_loyalty_journal_set_t    *own;         /* NULL: the folder is of no
+                                                  use, all goes directly */
     ngx_queue_t                   sets;
     ngx_uint_t                    nsets;
 

@@ -20,14 +20,14 @@
 #define NGX_LOYALTY_SHIPPER_BACKOFF      100
 #define NGX_LOYALTY_SHIPPER_BACKOFF_MAX  5000
 
-/* "0123456789abcdef-10000000000", a set's id and a record's */
-#define NGX_LOYALTY_RECORD_NAME_LEN      33
-
 
 typedef struct {
     ngx_loyalty_redis_command_t   cmd;
+    ngx_loyalty_redis_command_t   post;
     ngx_loyalty_journal_t        *journal;
     ngx_loyalty_journal_op_t     *op;
+    unsigned                      replied:1;
+    unsigned                      posting:1;
 } ngx_loyalty_direct_t;
 
 
@@ -58,6 +58,8 @@ static void ngx_loyalty_goal_discard(ngx_loyalty_goal_t *goal);
 static void ngx_loyalty_goal_retry(ngx_event_t *ev);
 static void ngx_loyalty_shipper_lose(ngx_loyalty_journal_t *journal);
 static void ngx_loyalty_direct_replied(ngx_loyalty_redis_command_t *cmd,
+    ngx_loyalty_redis_result_e result, redisReply *reply);
+static void ngx_loyalty_direct_posted(ngx_loyalty_redis_command_t *cmd,
     ngx_loyalty_redis_result_e result, redisReply *reply);
 
 
@@ -481,17 +483,23 @@ ngx_loyalty_goal_resolved(ngx_loyalty_redis_command_t *cmd,
     rc = NGX_ERROR;
 
     if (result == NGX_LOYALTY_REDIS_OK && reply->type != REDIS_REPLY_ERROR) {
-        rc = ngx_loyalty_shipper_event(goal->set->journal, &parcel->payload,
-                                       reply, &parcel->event);
+        rc = ngx_loyalty_shipper_event(parcel, reply);
     }
 
-    if (rc == NGX_OK) {
-        parcel->payload.json = loyalty_str_from(parcel->event);
-        parcel->payload.raw = 0;
+    switch (rc) {
 
+    case NGX_OK:
         rc = ngx_loyalty_goal_deliver(goal, parcel);
+        break;
 
-    } else if (rc == NGX_DECLINED) {
+    case NGX_DONE:
+        parcel->cmd.handler = ngx_loyalty_goal_replied;
+        parcel->sent = 1;
+        goal->outstanding++;
+        rc = NGX_OK;
+        break;
+
+    case NGX_DECLINED:
         parcel->done = 1;
         rc = NGX_OK;
     }
@@ -536,7 +544,6 @@ ngx_loyalty_goal_xadd(ngx_loyalty_goal_t *goal, ngx_loyalty_parcel_t *parcel)
 static ngx_int_t
 ngx_loyalty_goal_post(ngx_loyalty_goal_t *goal, ngx_loyalty_parcel_t *parcel)
 {
-    u_char                 *p;
     u_char                  buf[NGX_LOYALTY_RECORD_NAME_LEN];
     ngx_str_t               id;
     ngx_loyalty_journal_t  *journal;
@@ -549,9 +556,9 @@ ngx_loyalty_goal_post(ngx_loyalty_goal_t *goal, ngx_loyalty_parcel_t *parcel)
         return ngx_loyalty_goal_xadd(goal, parcel);
     }
 
-    p = ngx_sprintf(buf, "%016xL-%xL", goal->set->files.id, parcel->id);
     id.data = buf;
-    id.len = p - buf;
+    id.len = ngx_loyalty_record_name(buf, goal->set->files.id, parcel->id)
+             - buf;
 
     /* Its answer may come at once. */
 
@@ -641,7 +648,7 @@ ngx_loyalty_shipper_xadd(ngx_loyalty_journal_t *journal,
 
     ngx_str_set(&argv[5], "i");
     argv[6].data = name;
-    argv[6].len = ngx_sprintf(name, "%016xL-%xL", set, id) - name;
+    argv[6].len = ngx_loyalty_record_name(name, set, id) - name;
     n = 7;
 
     if (kind == LOYALTY_JOURNAL_POSTS) {
@@ -670,7 +677,7 @@ ngx_loyalty_goal_replied(ngx_loyalty_redis_command_t *cmd,
     if (ngx_loyalty_shipper_taken(goal->set->journal, result, reply)) {
         parcel->done = 1;
 
-        if (goal->kind == LOYALTY_JOURNAL_ORDERS) {
+        if (goal->kind == LOYALTY_JOURNAL_ORDERS && !parcel->payload.raw) {
             ngx_loyalty_shipper_saw(goal->set->journal, &parcel->payload.site,
                                     reply->str, reply->len);
         }
@@ -799,31 +806,44 @@ ngx_int_t
 ngx_loyalty_shipper_direct(ngx_loyalty_journal_t *journal, uint64_t id,
     loyalty_journal_payload_t *payload, ngx_loyalty_journal_op_t *op)
 {
+    uint64_t               set;
     ngx_loyalty_direct_t  *direct;
+
+    set = (journal->own != NULL) ? journal->own->files.id : 0;
 
     direct = ngx_calloc(sizeof(ngx_loyalty_direct_t), journal->log);
 
-    if (direct != NULL) {
-        direct->journal = journal;
-        direct->op = op;
-        direct->cmd.handler = ngx_loyalty_direct_replied;
-        direct->cmd.data = direct;
-
-        if (!payload->raw
-            && ngx_loyalty_shipper_xadd(journal, &direct->cmd,
-                                        LOYALTY_JOURNAL_ORDERS,
-                                        journal->own->files.id, id, payload)
-               == NGX_OK)
-        {
-            return NGX_OK;
-        }
-
-        ngx_free(direct);
+    if (direct == NULL) {
+        ngx_loyalty_shipper_lose(journal);
+        return NGX_ERROR;
     }
 
-    ngx_loyalty_shipper_lose(journal);
+    direct->journal = journal;
+    direct->op = op;
+    direct->cmd.handler = ngx_loyalty_direct_replied;
+    direct->cmd.data = direct;
+    direct->post.handler = ngx_loyalty_direct_posted;
+    direct->post.data = direct;
 
-    return NGX_ERROR;
+    if (payload->raw
+        || ngx_loyalty_shipper_xadd(journal, &direct->cmd,
+                                    LOYALTY_JOURNAL_ORDERS, set, id, payload)
+           != NGX_OK)
+    {
+        ngx_free(direct);
+        ngx_loyalty_shipper_lose(journal);
+        return NGX_ERROR;
+    }
+
+    /* Without a record only the back end can try until it is taken. */
+
+    direct->posting = payload->uri.len != 0
+                      && ngx_loyalty_shipper_xadd(journal, &direct->post,
+                                                  LOYALTY_JOURNAL_POSTS, set,
+                                                  id, payload)
+                         == NGX_OK;
+
+    return NGX_OK;
 }
 
 
@@ -865,7 +885,30 @@ ngx_loyalty_direct_replied(ngx_loyalty_redis_command_t *cmd,
         rc = NGX_ERROR;
     }
 
-    ngx_free(direct);
+    direct->replied = 1;
+
+    if (!direct->posting) {
+        ngx_free(direct);
+    }
 
     op->handler(op, rc);
+}
+
+
+static void
+ngx_loyalty_direct_posted(ngx_loyalty_redis_command_t *cmd,
+    ngx_loyalty_redis_result_e result, redisReply *reply)
+{
+    ngx_loyalty_direct_t  *direct;
+
+    direct = cmd->data;
+    direct->posting = 0;
+
+    if (ngx_loyalty_shipper_taken(direct->journal, result, reply)) {
+        ngx_loyalty_metric(POSTS_HANDED_OVER)++;
+    }
+
+    if (direct->replied) {
+        ngx_free(direct);
+    }
 }

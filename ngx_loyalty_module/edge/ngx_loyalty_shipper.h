@@ -10,6 +10,13 @@
 #include "loyalty_keys.h"
 
 
+/* "0123456789abcdef-10000000000", a set's id and a record's */
+#define NGX_LOYALTY_RECORD_NAME_LEN  33
+
+#define ngx_loyalty_record_name(p, set, id)                                   \
+    ngx_sprintf(p, "%016xL-%xL", set, id)
+
+
 /* The cursor was set back: all goals of the set read again. */
 void ngx_loyalty_shipper_rewind(ngx_loyalty_journal_set_t *set);
 
@@ -21,11 +28,12 @@ ngx_int_t ngx_loyalty_shipper_xadd(ngx_loyalty_journal_t *journal,
 ngx_int_t ngx_loyalty_shipper_program(ngx_loyalty_journal_t *journal,
     ngx_loyalty_redis_command_t *cmd, loyalty_str_t *site);
 /*
- * The event of a raw record, to be freed.  NGX_DECLINED: it never will be one,
- * counted and logged; NGX_ERROR: out of memory.
+ * Makes a raw record an event.  NGX_DONE: it can't become one and is on its
+ * way to the dead letters by parcel->cmd; NGX_DECLINED: the same, and nobody
+ * needs to know; NGX_ERROR: try again.
  */
-ngx_int_t ngx_loyalty_shipper_event(ngx_loyalty_journal_t *journal,
-    loyalty_journal_payload_t *payload, redisReply *program, char **text);
+ngx_int_t ngx_loyalty_shipper_event(ngx_loyalty_parcel_t *parcel,
+    redisReply *reply);
 
 /* Did Redis take it?  What it says instead goes to the log, once. */
 ngx_uint_t ngx_loyalty_shipper_taken(ngx_loyalty_journal_t *journal,

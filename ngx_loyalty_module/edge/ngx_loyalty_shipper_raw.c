@@ -9,6 +9,12 @@
 #include "loyalty_capture.h"
 
 
+#define NGX_LOYALTY_SHIPPER_PATIENCE  60000
+
+
+static int64_t ngx_loyalty_shipper_now(void);
+static ngx_int_t ngx_loyalty_shipper_dead(ngx_loyalty_parcel_t *parcel,
+    loyalty_problems_t *problems);
 static ngx_int_t ngx_loyalty_shipper_currency(redisReply *reply,
     json_t **program, loyalty_str_t *currency);
 
@@ -34,21 +40,21 @@ ngx_loyalty_shipper_program(ngx_loyalty_journal_t *journal,
 
 
 ngx_int_t
-ngx_loyalty_shipper_event(ngx_loyalty_journal_t *journal,
-    loyalty_journal_payload_t *payload, redisReply *program, char **text)
+ngx_loyalty_shipper_event(ngx_loyalty_parcel_t *parcel, redisReply *reply)
 {
-    json_t                   *settings, *document, *event;
-    ngx_int_t                 rc;
-    loyalty_str_t             currency;
-    loyalty_arena_t           arena;
-    loyalty_problems_t        problems;
-    loyalty_capture_map_t     map;
-    loyalty_capture_order_t   order;
+    json_t                     *program, *document, *event;
+    ngx_int_t                   rc;
+    loyalty_str_t               currency;
+    loyalty_arena_t             arena;
+    loyalty_problems_t          problems;
+    loyalty_capture_map_t       map;
+    loyalty_capture_order_t     order;
+    loyalty_journal_payload_t  *payload;
 
-    settings = NULL;
+    payload = &parcel->payload;
+    program = NULL;
     document = NULL;
     event = NULL;
-    *text = NULL;
     rc = NGX_DECLINED;
 
     loyalty_arena_init(&arena, LOYALTY_CAPTURE_MEMORY_MAX);
@@ -58,9 +64,16 @@ ngx_loyalty_shipper_event(ngx_loyalty_journal_t *journal,
     map.minor = payload->minor;
     map.status = payload->status;
 
-    if (ngx_loyalty_shipper_currency(program, &settings, &currency) != NGX_OK)
-    {
-        loyalty_problem(&problems, "", "has a site without a programme");
+    if (ngx_loyalty_shipper_currency(reply, &program, &currency) != NGX_OK) {
+        loyalty_problem(&problems, "", "belongs to a site without a program");
+
+        /* A Redis that has just come back may still be filled. */
+
+        if (ngx_loyalty_shipper_now() - payload->at
+            < NGX_LOYALTY_SHIPPER_PATIENCE)
+        {
+            rc = NGX_ERROR;
+        }
 
     } else if (loyalty_capture_parse(payload->json, &problems, &document)
                == LOYALTY_OK
@@ -72,28 +85,116 @@ ngx_loyalty_shipper_event(ngx_loyalty_journal_t *journal,
                                         &problems, &event)
                   == LOYALTY_OK)
     {
-        *text = json_dumps(event, JSON_COMPACT);
-        rc = (*text != NULL) ? NGX_OK : NGX_ERROR;
+        parcel->event = json_dumps(event, JSON_COMPACT);
+
+        if (parcel->event != NULL) {
+            payload->json = loyalty_str_from(parcel->event);
+            payload->raw = 0;
+            rc = NGX_OK;
+
+        } else {
+            rc = NGX_ERROR;
+        }
     }
 
     if (rc == NGX_DECLINED) {
-        ngx_loyalty_metric(ORDERS_INVALID)++;
-
-        ngx_log_error(NGX_LOG_ERR, journal->log, 0,
-                      "loyalty order of site \"%*s\" put aside: \"%*s\" %*s",
-                      payload->site.len, payload->site.data,
-                      problems.count ? problems.list[0].pointer.len : 0,
-                      problems.list[0].pointer.data,
-                      problems.count ? problems.list[0].message.len : 0,
-                      problems.list[0].message.data);
+        rc = ngx_loyalty_shipper_dead(parcel, &problems);
     }
 
     json_decref(event);
     json_decref(document);
-    json_decref(settings);
+    json_decref(program);
     loyalty_arena_free(&arena);
 
     return rc;
+}
+
+
+static int64_t
+ngx_loyalty_shipper_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (int64_t) tp->sec * 1000 + tp->msec;
+}
+
+
+/* The shape of the back end's own dead letters. */
+
+static ngx_int_t
+ngx_loyalty_shipper_dead(ngx_loyalty_parcel_t *parcel,
+    loyalty_problems_t *problems)
+{
+    char                    key[LOYALTY_KEY_MAX];
+    u_char                  id[NGX_LOYALTY_RECORD_NAME_LEN];
+    u_char                  now[NGX_INT64_LEN];
+    ngx_str_t               argv[17];
+    ngx_loyalty_goal_t     *goal;
+    loyalty_problem_t      *problem;
+    ngx_loyalty_journal_t  *journal;
+
+    goal = parcel->goal;
+    journal = goal->set->journal;
+
+    if (goal->kind != LOYALTY_JOURNAL_ORDERS) {
+        return NGX_DECLINED;
+    }
+
+    problem = &problems->list[0];
+
+    ngx_str_set(&argv[0], "XADD");
+    argv[1].data = (u_char *) key;
+    argv[1].len = loyalty_key(key, journal->prefix, "s",
+                              parcel->payload.site, loyalty_str("dead"));
+    if (argv[1].len == 0) {
+        return NGX_DECLINED;
+    }
+
+    ngx_str_set(&argv[2], "*");
+
+    ngx_str_set(&argv[3], "e");
+    argv[4].data = (u_char *) parcel->payload.json.data;
+    argv[4].len = parcel->payload.json.len;
+
+    ngx_str_set(&argv[5], "i");
+    argv[6].data = id;
+    argv[6].len = ngx_loyalty_record_name(id, goal->set->files.id, parcel->id)
+                  - id;
+
+    ngx_str_set(&argv[7], "s");
+    ngx_str_set(&argv[8], "");
+    ngx_str_set(&argv[9], "r");
+    ngx_str_set(&argv[10], "invalid");
+
+    ngx_str_set(&argv[11], "m");
+    argv[12].data = (u_char *) problem->message.data;
+    argv[12].len = problem->message.len;
+
+    ngx_str_set(&argv[13], "p");
+    argv[14].data = (u_char *) problem->pointer.data;
+    argv[14].len = problem->pointer.len;
+
+    ngx_str_set(&argv[15], "t");
+    argv[16].data = now;
+    argv[16].len = ngx_sprintf(now, "%L", ngx_loyalty_shipper_now()) - now;
+
+    if (ngx_loyalty_redis_send(journal->redis, &parcel->cmd, 17, argv, 1)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_loyalty_metric(ORDERS_INVALID)++;
+
+    ngx_log_error(NGX_LOG_ERR, journal->log, 0,
+                  "loyalty order of site \"%*s\" put aside: \"%*s\" %*s",
+                  parcel->payload.site.len, parcel->payload.site.data,
+                  problem->pointer.len, problem->pointer.data,
+                  problem->message.len, problem->message.data);
+
+    return NGX_DONE;
 }
 
 
