@@ -791,6 +791,12 @@ ngx_loyalty_goal_retry(ngx_event_t *ev)
 
     goal = ev->data;
 
+    /* A rewind may have begun anew since; each of its ends goes on by itself. */
+
+    if (goal->reading || goal->outstanding) {
+        return;
+    }
+
     if (goal->reset || goal->n == 0) {
         ngx_loyalty_goal_wake(goal);
         return;
