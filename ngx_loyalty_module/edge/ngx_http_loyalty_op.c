@@ -312,7 +312,9 @@ ngx_http_loyalty_op_run(ngx_http_loyalty_op_t *op)
 
     member = 0;
 
-    if (op->state <= NGX_HTTP_LOYALTY_MEMBER_POLL) {
+    /* one command at a time */
+
+    if (op->state <= NGX_HTTP_LOYALTY_MEMBER_POLL && op->cmd.op == NULL) {
         member = ngx_http_loyalty_op_look(op);
     }
 
