@@ -21,7 +21,7 @@ GET /v1/sites/demo/settings
 PUT /v1/sites/demo/settings
 {"name":"Demo","currency":"XXZ","segments":{"new":-1},"locales":["en"],"time_zone":"Europe/London"}
 --- error_code: 422
---- response_body_like: "pointer":"/segments/new".*"pointer":"/currency"
+--- response_body_like: ^(?=.*"pointer":"/segments/new").*"pointer":"/currency"
 
 
 
