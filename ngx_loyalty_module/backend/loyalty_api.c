@@ -45,6 +45,7 @@ typedef struct {
 #define ACT SCOPE_WRITE, BODY_NONE, 0
 #define WRITE SCOPE_WRITE, BODY_JSON, JSON_BODY_MAX
 #define PROGRAM SCOPE_WRITE, BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
+#define QUOTE SCOPE_READ, BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
 #define ORDER SCOPE_WRITE, BODY_JSON, LOYALTY_ORDER_SIZE_MAX
 #define ORDERS SCOPE_WRITE, BODY_NDJSON, LOYALTY_API_BODY_MAX
 
@@ -70,6 +71,8 @@ static const route_t routes[] = {
     {POST, "sites/*/orders", ORDER, loyalty_api_post_order},
     {POST, "sites/*/orders/batch", ORDERS, loyalty_api_post_orders},
     {GET, "sites/*/orders/*", READ, loyalty_api_get_order},
+
+    {POST, "sites/*/quotes", QUOTE, loyalty_api_quote},
 
     {GET, "sites/*/stats", READ, loyalty_api_stats},
     {GET, "sites/*/dead-letters", READ, loyalty_api_list_dead},

@@ -112,6 +112,14 @@ loyalty_store_result_t loyalty_api_commit(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_program(loyalty_api_call_t *call,
                                            const loyalty_program_t **program);
 
+/* Reads (and with `watch` WATCHes) a member; its bytes stay in `replies`.
+ * *found false: there is none, and nothing is written about it. */
+loyalty_store_result_t loyalty_api_read_member(loyalty_api_call_t *call,
+                                               loyalty_str_t id, bool watch,
+                                               loyalty_replies_t *replies,
+                                               loyalty_member_t *member,
+                                               bool *found);
+
 /* Handlers, by resource. */
 loyalty_store_result_t loyalty_api_get_settings(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_put_settings(loyalty_api_call_t *call);
@@ -134,6 +142,8 @@ loyalty_store_result_t loyalty_api_member_ledger(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_post_order(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_post_orders(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_order(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_quote(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_stats(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_list_dead(loyalty_api_call_t *call);

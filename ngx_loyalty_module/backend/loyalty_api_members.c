@@ -19,11 +19,10 @@ member_id(loyalty_api_call_t *call, loyalty_str_t *id)
     return true;
 }
 
-/* Reads (and with `watch` WATCHes) a member; its bytes stay in `replies`.
- * *found false: there is none, and nothing is written about it. */
-static loyalty_store_result_t
-read_member(loyalty_api_call_t *call, loyalty_str_t id, bool watch,
-            loyalty_replies_t *replies, loyalty_member_t *member, bool *found)
+loyalty_store_result_t
+loyalty_api_read_member(loyalty_api_call_t *call, loyalty_str_t id, bool watch,
+                        loyalty_replies_t *replies, loyalty_member_t *member,
+                        bool *found)
 {
     loyalty_store_result_t result;
     loyalty_str_t bytes;
@@ -120,7 +119,8 @@ create_member(loyalty_api_call_t *call, const loyalty_program_t *program,
     bool found;
 
     loyalty_replies_init(&replies);
-    result = read_member(call, id, true, &replies, &member, &found);
+    result = loyalty_api_read_member(call, id, true, &replies, &member,
+                                     &found);
 
     if (result == LOYALTY_STORE_OK && found) {
         loyalty_api_error(call, 409, "exists", "there is such a member");
@@ -206,7 +206,8 @@ loyalty_api_get_member(loyalty_api_call_t *call)
     }
 
     loyalty_replies_init(&replies);
-    result = read_member(call, id, false, &replies, &member, &found);
+    result = loyalty_api_read_member(call, id, false, &replies, &member,
+                                     &found);
 
     if (result == LOYALTY_STORE_OK) {
         if (found && !member.erased) {
@@ -246,7 +247,8 @@ loyalty_api_patch_member(loyalty_api_call_t *call)
     }
 
     loyalty_replies_init(&replies);
-    result = read_member(call, id, true, &replies, &member, &found);
+    result = loyalty_api_read_member(call, id, true, &replies, &member,
+                                     &found);
 
     if (result == LOYALTY_STORE_OK) {
         if (!found || member.erased) {
@@ -293,7 +295,8 @@ loyalty_api_delete_member(loyalty_api_call_t *call)
     }
 
     loyalty_replies_init(&replies);
-    result = read_member(call, id, true, &replies, &member, &found);
+    result = loyalty_api_read_member(call, id, true, &replies, &member,
+                                     &found);
 
     if (result == LOYALTY_STORE_OK) {
         if (!found
@@ -541,7 +544,8 @@ check_member(loyalty_api_call_t *call, loyalty_str_t id, bool *exists)
     loyalty_member_t member;
 
     loyalty_replies_init(&replies);
-    result = read_member(call, id, false, &replies, &member, exists);
+    result = loyalty_api_read_member(call, id, false, &replies, &member,
+                                     exists);
     if (result == LOYALTY_STORE_OK && (!*exists || member.erased)) {
         *exists = false;
         loyalty_api_not_found(call, "member");

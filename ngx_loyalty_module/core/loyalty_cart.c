@@ -473,7 +473,7 @@ minimums(const loyalty_offer_t *offer, const loyalty_lines_t *lines,
 }
 
 static bool
-same_scope(const loyalty_scope_t *a, const loyalty_scope_t *b)
+same_scope(const loyalty_offer_scope_t *a, const loyalty_offer_scope_t *b)
 {
     return a->kind == b->kind && a->values == b->values
            && a->patterns == b->patterns;
@@ -492,7 +492,8 @@ fits_cart(candidate_t *candidate, const loyalty_basket_t *basket)
     }
 
     conditions = candidate->scope;
-    if (rc == LOYALTY_OK && !same_scope(&offer->scope, &offer->condition_scope)) {
+    if (rc == LOYALTY_OK
+        && !same_scope(&offer->scope, &offer->condition_scope)) {
         rc = loyalty_basket_lines(basket, &offer->condition_scope, &conditions);
     }
     if (rc != LOYALTY_OK) {

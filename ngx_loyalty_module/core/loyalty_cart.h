@@ -8,6 +8,7 @@
 #ifndef LOYALTY_CART_H
 #define LOYALTY_CART_H
 
+#include "loyalty_member.h"
 #include "loyalty_offer.h"
 
 typedef struct {
@@ -64,6 +65,15 @@ typedef struct {
     loyalty_instant_t at;
     bool explain; /* name every candidate that does not apply */
 } loyalty_cart_t;
+
+/*
+ * What the member brings, as of cart->at: status, segments, groups, orders,
+ * points, the wallet, and the uses it shows, behind those given already.
+ */
+loyalty_status_t loyalty_cart_bring(loyalty_cart_t *cart,
+                                    const loyalty_program_t *program,
+                                    const loyalty_member_t *member,
+                                    loyalty_arena_t *arena);
 
 /* The closed list, in the order in which the first that holds is named. */
 typedef enum {

@@ -164,8 +164,22 @@ static const loyalty_field_t member_fields[] = {
      .read = read_entries},
 };
 
+/* A guest's orders are nobody's; a member who is told without any has none. */
+static void
+finish_member(loyalty_reader_t *reader, json_t *object, void *target)
+{
+    guest_t *member = target;
+
+    (void)reader;
+    (void)object;
+
+    if (member->order_count < 0) {
+        member->order_count = 0;
+    }
+}
+
 static const loyalty_shape_t member_shape =
-    LOYALTY_SHAPE("the member", member_fields, guest_t, NULL);
+    LOYALTY_SHAPE("the member", member_fields, guest_t, finish_member);
 
 static const loyalty_field_t earning_fields[] = {
     {.name = "rate", .kind = LOYALTY_FIELD_DECIMAL, .absent = UNTOLD,
@@ -329,13 +343,15 @@ multiplier_of(const loyalty_program_t *program, loyalty_str_t status)
 
 loyalty_status_t
 loyalty_cart_parse(json_t *json, const loyalty_program_t *program,
-                   loyalty_instant_t now, loyalty_arena_t *arena,
-                   loyalty_problems_t *problems, loyalty_cart_t *cart)
+                   const loyalty_member_t *known, loyalty_instant_t now,
+                   loyalty_arena_t *arena, loyalty_problems_t *problems,
+                   loyalty_cart_t *cart)
 {
     loyalty_reader_t reader = {.arena = arena, .problems = problems};
     const guest_t *member;
     size_t before = problems->count;
     request_t request = {0};
+    loyalty_status_t rc;
 
     loyalty_read_object(&reader, json, &request_shape, &request);
 
@@ -344,6 +360,11 @@ loyalty_cart_parse(json_t *json, const loyalty_program_t *program,
         loyalty_report(&reader, "currency", "must be the site's, %.*s",
                        (int)program->settings.currency.len,
                        program->settings.currency.data);
+    }
+
+    if (request.member_id.len != 0 && loyalty_has(json, "member")) {
+        loyalty_report(&reader, "member", "does not go with member_id: give "
+                       "one of the two");
     }
 
     if (reader.out_of_memory) {
@@ -369,9 +390,7 @@ loyalty_cart_parse(json_t *json, const loyalty_program_t *program,
         .earn_rate = request.preview.earning.rate == UNTOLD
                          ? program->settings.earn_rate
                          : request.preview.earning.rate,
-        .multiplier = request.preview.earning.multiplier == UNTOLD
-                          ? multiplier_of(program, member->status)
-                          : request.preview.earning.multiplier,
+        .multiplier = multiplier_of(program, member->status),
         .lines = request.lines,
         .nlines = request.nlines,
         .codes = request.codes,
@@ -379,6 +398,17 @@ loyalty_cart_parse(json_t *json, const loyalty_program_t *program,
         .at = request.at == LOYALTY_UNKNOWN ? now : request.at,
         .explain = request.explain,
     };
+
+    if (known != NULL) {
+        rc = loyalty_cart_bring(cart, program, known, arena);
+        if (rc != LOYALTY_OK) {
+            return rc;
+        }
+    }
+
+    if (request.preview.earning.multiplier != UNTOLD) {
+        cart->multiplier = request.preview.earning.multiplier;
+    }
 
     return LOYALTY_OK;
 }

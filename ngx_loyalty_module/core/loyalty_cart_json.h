@@ -19,13 +19,14 @@
 
 /*
  * All mistakes at once.  `at` defaults to `now`, the rate to the program's,
- * the multiplier to that of the member's status.  Strings point into `json`,
- * which must outlive the cart.  `program` is loyalty_program_preview()'s
- * where the request has preview.offers; the state of a member that goes by
- * `member_id` is the caller's to fill in.
+ * the multiplier to that of the member's status, the orders of a member tried
+ * out to none.  Strings point into `json`, which must outlive the cart.
+ * `program` is loyalty_program_preview()'s where the request has
+ * preview.offers; `known` is the member that `member_id` names, or NULL.
  */
 loyalty_status_t loyalty_cart_parse(json_t *json,
                                     const loyalty_program_t *program,
+                                    const loyalty_member_t *known,
                                     loyalty_instant_t now,
                                     loyalty_arena_t *arena,
                                     loyalty_problems_t *problems,

@@ -20,7 +20,8 @@
 
 loyalty_status_t
 loyalty_basket_lines(const loyalty_basket_t *basket,
-                     const loyalty_scope_t *scope, loyalty_lines_t *lines)
+                     const loyalty_offer_scope_t *scope,
+                     loyalty_lines_t *lines)
 {
     size_t i;
 

@@ -34,7 +34,7 @@ typedef struct {
 
 /* The lines that `scope` covers; memory from the basket's arena. */
 loyalty_status_t loyalty_basket_lines(const loyalty_basket_t *basket,
-                                      const loyalty_scope_t *scope,
+                                      const loyalty_offer_scope_t *scope,
                                       loyalty_lines_t *lines);
 
 typedef struct {

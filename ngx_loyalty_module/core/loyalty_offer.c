@@ -54,7 +54,7 @@ category_covers(loyalty_str_t above, loyalty_str_t category)
 }
 
 static bool
-lists_sku(const loyalty_scope_t *scope, loyalty_str_t sku, uint64_t hash)
+lists_sku(const loyalty_offer_scope_t *scope, loyalty_str_t sku, uint64_t hash)
 {
     size_t low = 0, high = scope->nvalues, middle;
 
@@ -77,7 +77,7 @@ lists_sku(const loyalty_scope_t *scope, loyalty_str_t sku, uint64_t hash)
 }
 
 bool
-loyalty_scope_covers(const loyalty_scope_t *scope, loyalty_str_t sku,
+loyalty_scope_covers(const loyalty_offer_scope_t *scope, loyalty_str_t sku,
                      uint64_t sku_hash, loyalty_str_t category)
 {
     size_t i;

@@ -37,7 +37,7 @@ typedef struct {
     size_t nvalues;
     loyalty_pattern_t **patterns;
     size_t npatterns;
-} loyalty_scope_t;
+} loyalty_offer_scope_t;
 
 typedef enum {
     LOYALTY_DISCOUNT_NONE, /* points only */
@@ -55,8 +55,8 @@ typedef struct {
     int64_t buy_quantity;
     int64_t get_quantity;
     int64_t max_repeats; /* 0: as often as it goes */
-    const loyalty_scope_t *buy_scope; /* never NULL for buy_x_get_y */
-    const loyalty_scope_t *get_scope;
+    const loyalty_offer_scope_t *buy_scope; /* never NULL for buy_x_get_y */
+    const loyalty_offer_scope_t *get_scope;
 } loyalty_discount_t;
 
 struct loyalty_offer_s {
@@ -72,8 +72,8 @@ struct loyalty_offer_s {
     int64_t priority;
     bool exclusive;
 
-    loyalty_scope_t scope;
-    loyalty_scope_t condition_scope; /* the scope where none was given */
+    loyalty_offer_scope_t scope;
+    loyalty_offer_scope_t condition_scope; /* the scope where none was given */
     loyalty_discount_t discount;
     int64_t max_discount; /* 0: no cap */
     int64_t reward_points;
@@ -102,7 +102,7 @@ struct loyalty_offer_s {
 
 const char *loyalty_offer_type_name(loyalty_offer_type_t type);
 
-/* The hash that loyalty_scope_t sorts SKUs by (FNV-1a, 64 bits). */
+/* The hash that loyalty_offer_scope_t sorts SKUs by (FNV-1a, 64 bits). */
 uint64_t loyalty_sku_hash(loyalty_str_t sku);
 
 /*
@@ -110,7 +110,7 @@ uint64_t loyalty_sku_hash(loyalty_str_t sku);
  * its SKU maps to (loyalty_program_category).  A pattern that runs into its
  * match limit does not match.
  */
-bool loyalty_scope_covers(const loyalty_scope_t *scope, loyalty_str_t sku,
+bool loyalty_scope_covers(const loyalty_offer_scope_t *scope, loyalty_str_t sku,
                           uint64_t sku_hash, loyalty_str_t category);
 
 /*

@@ -61,7 +61,7 @@ by_hash(const void *a, const void *b)
 
 /* values[] by ascending hash, and the hashes beside them. */
 static void
-hash_skus(loyalty_reader_t *reader, loyalty_scope_t *scope)
+hash_skus(loyalty_reader_t *reader, loyalty_offer_scope_t *scope)
 {
     hashed_t *hashed;
     size_t i;
@@ -88,7 +88,7 @@ hash_skus(loyalty_reader_t *reader, loyalty_scope_t *scope)
 
 static void
 read_scope_values(loyalty_reader_t *reader, json_t *values,
-                  loyalty_scope_t *scope)
+                  loyalty_offer_scope_t *scope)
 {
     bool products = scope->kind == LOYALTY_SCOPE_PRODUCTS;
     size_t mark = loyalty_enter(reader, "values");
@@ -112,7 +112,7 @@ any_pattern(loyalty_str_t text)
 
 static void
 read_scope_patterns(loyalty_reader_t *reader, json_t *patterns,
-                    loyalty_scope_t *scope)
+                    loyalty_offer_scope_t *scope)
 {
     size_t i, n, item_mark, mark = loyalty_enter(reader, "patterns");
     loyalty_str_t *sources;
@@ -152,7 +152,7 @@ has_entries(json_t *object, const char *key)
 static void
 finish_scope(loyalty_reader_t *reader, json_t *object, void *target)
 {
-    loyalty_scope_t *scope = target;
+    loyalty_offer_scope_t *scope = target;
     bool values = has_entries(object, "values");
     bool patterns = has_entries(object, "patterns");
 
@@ -189,16 +189,16 @@ finish_scope(loyalty_reader_t *reader, json_t *object, void *target)
 
 static const loyalty_field_t scope_fields[] = {
     {.name = "kind", .kind = LOYALTY_FIELD_NAME, .required = true,
-     .offset = offsetof(loyalty_scope_t, kind), .names = scope_kind_names,
+     .offset = offsetof(loyalty_offer_scope_t, kind), .names = scope_kind_names,
      .absent = UNREAD},
     {.name = "values", .kind = LOYALTY_FIELD_OTHER, .read = read_later},
     {.name = "patterns", .kind = LOYALTY_FIELD_OTHER, .read = read_later},
 };
 
 static const loyalty_shape_t scope_shape = LOYALTY_SHAPE(
-    "a scope", scope_fields, loyalty_scope_t, finish_scope);
+    "a scope", scope_fields, loyalty_offer_scope_t, finish_scope);
 
-/* Into a loyalty_scope_t: absent, it stays the whole site. */
+/* Into a loyalty_offer_scope_t: absent, it stays the whole site. */
 static void
 read_scope(loyalty_reader_t *reader, json_t *value, void *target)
 {
@@ -211,7 +211,7 @@ read_scope(loyalty_reader_t *reader, json_t *value, void *target)
 static void
 read_other_scope(loyalty_reader_t *reader, json_t *value, void *target)
 {
-    loyalty_scope_t *scope;
+    loyalty_offer_scope_t *scope;
 
     if (value == NULL) {
         return;
@@ -220,7 +220,7 @@ read_other_scope(loyalty_reader_t *reader, json_t *value, void *target)
     scope = loyalty_reader_alloc(reader, sizeof(*scope));
     if (scope != NULL) {
         loyalty_read_object(reader, value, &scope_shape, scope);
-        *(loyalty_scope_t **)target = scope;
+        *(loyalty_offer_scope_t **)target = scope;
     }
 }
 

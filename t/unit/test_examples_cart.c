@@ -142,8 +142,8 @@ check(json_t *example)
 
     request = request_of(given);
     loyalty_problems_init(&problems, &arena);
-    assert_int_equal(loyalty_cart_parse(request, program, 0, &arena, &problems,
-                                        &cart),
+    assert_int_equal(loyalty_cart_parse(request, program, NULL, 0, &arena,
+                                        &problems, &cart),
                      LOYALTY_OK);
     assert_int_equal(loyalty_cart_evaluate(program, &cart, &arena, &quote),
                      LOYALTY_OK);

@@ -1,0 +1,137 @@
+/*
+ * POST quotes: a cart priced by core/, for a member of the site or for one
+ * that is tried out, under the site's offers or others (DESIGN.md).  A quote
+ * changes nothing, so a token that may read may ask for one.
+ */
+
+#include "loyalty_api_call.h"
+#include "loyalty_cart_json.h"
+
+typedef struct {
+    loyalty_api_call_t *call;
+    const loyalty_program_t *program;
+    loyalty_program_t *preview; /* NULL: the site's own offers */
+    loyalty_member_t member;
+    bool known; /* the member is one of the site */
+    loyalty_replies_t replies;
+} asking_t;
+
+/* The offers to try out; mistakes in them come with those of the cart. */
+static void
+read_preview(asking_t *asking, loyalty_problems_t *problems)
+{
+    json_t *offers = json_object_get(
+        json_object_get(asking->call->body, "preview"), "offers");
+
+    if (json_is_array(offers)
+        && loyalty_program_preview(asking->program, offers, problems,
+                                   &asking->preview) == LOYALTY_OK) {
+        asking->program = asking->preview;
+    }
+}
+
+/* false: the error is written, or *result says what went wrong. */
+static bool
+find_member(asking_t *asking, loyalty_store_result_t *result)
+{
+    loyalty_api_call_t *call = asking->call;
+    json_t *value = json_object_get(call->body, "member_id");
+    loyalty_str_t id = {json_string_value(value), json_string_length(value)};
+
+    *result = LOYALTY_STORE_OK;
+
+    if (!json_is_string(value)) {
+        return true; /* a guest; any other type is the parser's to refuse */
+    }
+
+    if (loyalty_member_id_check(id) == LOYALTY_OK) {
+        *result = loyalty_api_read_member(call, id, false, &asking->replies,
+                                          &asking->member, &asking->known);
+        if (*result != LOYALTY_STORE_OK) {
+            return false;
+        }
+    }
+
+    if (!asking->known || asking->member.erased) {
+        loyalty_api_not_found(call, "member");
+        return false;
+    }
+
+    return true;
+}
+
+static void
+refuse(asking_t *asking, loyalty_status_t status,
+       const loyalty_problems_t *problems)
+{
+    size_t n = problems->count < LOYALTY_PROBLEMS_MAX ? problems->count
+                                                      : LOYALTY_PROBLEMS_MAX;
+
+    if (status == LOYALTY_ERROR_MEMORY) {
+        loyalty_api_error(asking->call, 500, "memory", "out of memory");
+    } else {
+        loyalty_api_problems(asking->call, 422, "invalid",
+                             "the cart is not valid", problems->list, n, "");
+    }
+}
+
+static void
+answer(asking_t *asking)
+{
+    loyalty_api_call_t *call = asking->call;
+    loyalty_problems_t problems;
+    loyalty_status_t status;
+    loyalty_quote_t quote;
+    loyalty_cart_t cart;
+
+    loyalty_problems_init(&problems, call->arena);
+    read_preview(asking, &problems);
+
+    status = loyalty_cart_parse(call->body, asking->program,
+                                asking->known ? &asking->member : NULL,
+                                call->now, call->arena, &problems, &cart);
+    if (status != LOYALTY_OK || problems.count != 0) {
+        refuse(asking, status, &problems);
+        return;
+    }
+
+    status = loyalty_cart_evaluate(asking->program, &cart, call->arena,
+                                   &quote);
+    if (status != LOYALTY_OK) {
+        loyalty_problem(&problems, "/lines", "come to more than can be "
+                        "computed: %s", loyalty_status_name(status));
+        refuse(asking, status, &problems);
+        return;
+    }
+
+    loyalty_api_json(call, 200, loyalty_quote_to_json(&cart, &quote));
+}
+
+loyalty_store_result_t
+loyalty_api_quote(loyalty_api_call_t *call)
+{
+    asking_t asking = {.call = call};
+    loyalty_store_result_t result;
+
+    result = loyalty_api_program(call, &asking.program);
+    if (result != LOYALTY_STORE_OK || asking.program == NULL) {
+        return result;
+    }
+
+    loyalty_replies_init(&asking.replies);
+
+    if (find_member(&asking, &result)) {
+        answer(&asking);
+
+        if (call->fingerprint[0] != '\0' && call->response->status == 200) {
+            loyalty_commands_reset(&call->session->commands);
+            loyalty_command(&call->session->commands, "MULTI", 1);
+            result = loyalty_api_commit(call);
+        }
+    }
+
+    loyalty_program_free(asking.preview);
+    loyalty_replies_free(&asking.replies);
+
+    return result;
+}
