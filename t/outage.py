@@ -115,6 +115,9 @@ def main():
             os.kill(pid, signal.SIGCONT)
         check(tap, "hung", hung, usual)
         tap.ok(hung.badges > 0, "hung: the cached member is served stale")
+        tap.ok(hung.quantile(0.5) < TIMEOUT / 2,
+               "hung: most pages do not wait for Redis at all",
+               f"p50 {hung.quantile(0.5) * 1e3:.1f} ms")
         recovers(tap, "hung", shop)
 
         socket = Path(shop.env["REDIS_SOCKET"])

@@ -198,7 +198,12 @@ ngx_loyalty_redis_cancel(ngx_loyalty_redis_command_t *cmd)
     if (op->link == NULL) {
         ngx_queue_remove(&op->call.queue);
         ngx_loyalty_redis_op_free(op);
+        return;
     }
+
+    /* A caller that waits no longer has often waited for too long. */
+
+    ngx_loyalty_redis_link_overdue(op->link);
 }
 
 
