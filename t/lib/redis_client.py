@@ -194,7 +194,7 @@ class Nginx:
         self.write()
         done = self.run()
         if done.returncode:
-            raise RuntimeError(done.stderr.decode())
+            raise RuntimeError((self.folder / "out").read_text())
         wait(self.listens)
 
     def write(self):
@@ -224,9 +224,12 @@ class Nginx:
             }}""")
 
     def run(self, *options):
-        return subprocess.run(
-            [os.environ.get("NGINX", "nginx"), "-p", str(self.folder), "-c", str(self.conf), *options],
-            capture_output=True, check=False)
+        # to a file: the daemon may keep a pipe open
+        with open(self.folder / "out", "wb") as out:
+            return subprocess.run(
+                [os.environ.get("NGINX", "nginx"), "-p", str(self.folder),
+                 "-c", str(self.conf), *options],
+                stdout=out, stderr=out, check=False)
 
     def listens(self):
         with socket.socket() as probe:
