@@ -136,7 +136,11 @@ ngx_loyalty_redis_send(ngx_loyalty_redis_t *redis,
     ngx_loyalty_redis_op_t    *op;
     ngx_loyalty_redis_link_t  *link;
 
-    slot = (key && redis->cluster) ? ngx_loyalty_redis_slot(&argv[key]) : -1;
+    slot = -1;
+
+    if (redis->cluster != NULL && key != 0 && key < argc) {
+        slot = ngx_loyalty_redis_slot(&argv[key]);
+    }
 
     rc = ngx_loyalty_redis_route(redis, slot, &link);
     if (rc == NGX_DECLINED) {
