@@ -133,7 +133,7 @@ for name, (data, reason) in BROKEN.items():
             sent.set()
             connection.send(data)
 
-    mock, nginx = mocked(once)
+    mock, nginx = mocked(once, more=" timeout=2s")
     got = nginx.command("GET", "k")
     tap.ok(got in ("lost", "+OK"), f"{name}: the command ends", got)
     tap.ok(wait(lambda: nginx.said(reason) == 1), f"{name}: said once",

@@ -227,7 +227,7 @@ class Nginx:
         # to a file: the daemon may keep a pipe open
         with open(self.folder / "out", "wb") as out:
             return subprocess.run(
-                [os.environ.get("NGINX", "nginx"), "-p", str(self.folder),
+                [os.environ.get("TEST_NGINX_BINARY", "nginx"), "-p", str(self.folder),
                  "-c", str(self.conf), *options],
                 stdout=out, stderr=out, check=False)
 

@@ -273,7 +273,7 @@ ngx_http_redis_client_handler(ngx_http_request_t *r)
     argc = 0;
     last = r->args.data + r->args.len;
 
-    for (p = r->args.data; p < last && argc < 32; p = src + 1) {
+    for (p = r->args.data; p <= last && argc < 32; p = src + 1) {
         src = ngx_strlchr(p, last, '&');
         src = src ? src : last;
 
