@@ -171,6 +171,9 @@
 /* Array elements that one reply may announce, before they have come. */
 #define LOYALTY_REDIS_ELEMENTS_MAX (256 * 1024)
 
+/* Arrays in arrays; the map of a cluster has three. */
+#define LOYALTY_REDIS_DEPTH_MAX 7
+
 /* Commands that Redis has not taken yet; more are declined. */
 #define LOYALTY_REDIS_OUTPUT_MAX (32 * 1024 * 1024)
 

@@ -276,6 +276,9 @@ ngx_uint_t ngx_loyalty_redis_link_ready(ngx_loyalty_redis_link_t *link);
 /* An answer is overdue: is the link silent? */
 void ngx_loyalty_redis_link_overdue(ngx_loyalty_redis_link_t *link);
 
+
+/* ngx_loyalty_redis_io.c */
+
 /* NGX_ERROR: no memory, the call is not taken.  NULL: no reply of its own. */
 ngx_int_t ngx_loyalty_redis_link_send(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_t *call, const char *text, size_t len);
@@ -289,6 +292,12 @@ void ngx_loyalty_redis_link_ping(ngx_loyalty_redis_link_t *link);
 /* Bytes and length, or NGX_ERROR; freed by redisFreeCommand(). */
 ngx_int_t ngx_loyalty_redis_format(char **text, ngx_uint_t argc,
     ngx_str_t *argv);
+
+void ngx_loyalty_redis_io_read(ngx_event_t *rev);
+void ngx_loyalty_redis_io_write(ngx_event_t *wev);
+
+/* hiredis' reader, with our bound on what a reply announces. */
+redisReader *ngx_loyalty_redis_io_reader(ngx_loyalty_redis_link_t *link);
 
 
 /* ngx_loyalty_redis.c */

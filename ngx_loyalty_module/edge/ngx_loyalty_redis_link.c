@@ -1,30 +1,13 @@
 /*
  * A link: one connection to one server, kept up.
  *
- * Bytes out are gathered in `out` and sent once the events at hand are
- * processed, so that commands of one turn of the event loop share a system
- * call.  Bytes in go through hiredis' reader; the first reply belongs to the
- * first call.  What nginx would log of the connection is kept and becomes the
- * reason in the one line that a change of state is worth.
+ * What nginx would log of the connection is kept and becomes the reason in
+ * the one line that a change of state is worth.
  */
 
 
 #include "ngx_loyalty_redis_internal.h"
 #include <ngx_event_connect.h>
-
-
-/* One read; also how much of a flood is read before others have their turn. */
-#define NGX_LOYALTY_REDIS_READ_SIZE   16384
-#define NGX_LOYALTY_REDIS_READ_TURNS  32
-
-#define NGX_LOYALTY_REDIS_ARGC_MAX    64
-
-
-#if (HIREDIS_MAJOR >= 1)
-typedef size_t  ngx_loyalty_redis_elements_t;
-#else
-typedef int     ngx_loyalty_redis_elements_t;
-#endif
 
 
 static void ngx_loyalty_redis_link_open(ngx_loyalty_redis_link_t *link);
@@ -35,28 +18,14 @@ static void ngx_loyalty_redis_link_end_calls(ngx_loyalty_redis_link_t *link);
 static void ngx_loyalty_redis_link_connecting(ngx_event_t *ev);
 static void ngx_loyalty_redis_link_connected(ngx_loyalty_redis_link_t *link);
 static void ngx_loyalty_redis_link_steady(ngx_loyalty_redis_link_t *link);
-static void ngx_loyalty_redis_link_read(ngx_event_t *rev);
-static void ngx_loyalty_redis_link_write(ngx_event_t *wev);
-static void ngx_loyalty_redis_link_reply(ngx_loyalty_redis_link_t *link,
-    redisReply *reply);
 static void ngx_loyalty_redis_link_timer(ngx_event_t *ev);
 static void ngx_loyalty_redis_link_authenticated(
     ngx_loyalty_redis_link_t *link, ngx_loyalty_redis_call_t *call,
     redisReply *reply);
 static void ngx_loyalty_redis_link_selected(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_t *call, redisReply *reply);
-static void ngx_loyalty_redis_link_pong(ngx_loyalty_redis_link_t *link,
-    ngx_loyalty_redis_call_t *call, redisReply *reply);
 static void ngx_loyalty_redis_link_writer(ngx_log_t *log, ngx_uint_t level,
     u_char *buf, size_t len);
-static redisReader *ngx_loyalty_redis_link_reader(
-    ngx_loyalty_redis_link_t *link);
-static void *ngx_loyalty_redis_create_array(const redisReadTask *task,
-    ngx_loyalty_redis_elements_t n);
-
-
-static redisReplyObjectFunctions  ngx_loyalty_redis_functions;
-static redisReplyObjectFunctions  ngx_loyalty_redis_defaults;
 
 
 void
@@ -226,7 +195,7 @@ ngx_loyalty_redis_link_connect(ngx_loyalty_redis_link_t *link)
     c->write->handler = ngx_loyalty_redis_link_connecting;
 
     link->connection = c;
-    link->reader = ngx_loyalty_redis_link_reader(link);
+    link->reader = ngx_loyalty_redis_io_reader(link);
 
     if (link->reader == NULL) {
         ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
@@ -299,8 +268,8 @@ ngx_loyalty_redis_link_greet(ngx_loyalty_redis_link_t *link)
     ngx_connection_t  *c;
 
     c = link->connection;
-    c->read->handler = ngx_loyalty_redis_link_read;
-    c->write->handler = ngx_loyalty_redis_link_write;
+    c->read->handler = ngx_loyalty_redis_io_read;
+    c->write->handler = ngx_loyalty_redis_io_write;
 
     link->state = NGX_LOYALTY_REDIS_LINK_GREETING;
     ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
@@ -637,314 +606,6 @@ ngx_loyalty_redis_link_timer(ngx_event_t *ev)
 }
 
 
-ngx_int_t
-ngx_loyalty_redis_format(char **text, ngx_uint_t argc, ngx_str_t *argv)
-{
-    size_t       lens[NGX_LOYALTY_REDIS_ARGC_MAX];
-    ngx_uint_t   i;
-    const char  *args[NGX_LOYALTY_REDIS_ARGC_MAX];
-
-    if (argc > NGX_LOYALTY_REDIS_ARGC_MAX) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < argc; i++) {
-        args[i] = (const char *) argv[i].data;
-        lens[i] = argv[i].len;
-    }
-
-    return redisFormatCommandArgv(text, argc, args, lens);
-}
-
-
-void
-ngx_loyalty_redis_link_ask(ngx_loyalty_redis_link_t *link,
-    ngx_loyalty_redis_call_pt handler, ngx_uint_t argc, ngx_str_t *argv)
-{
-    char                      *text;
-    ngx_int_t                  len, rc;
-    ngx_loyalty_redis_call_t  *call;
-
-    if (link->connection == NULL) {
-        return;                          /* failed while asking something */
-    }
-
-    call = ngx_alloc(sizeof(ngx_loyalty_redis_call_t), link->redis->log);
-    if (call == NULL) {
-        goto failed;
-    }
-
-    call->handler = handler;
-    call->ours = 1;
-
-    len = ngx_loyalty_redis_format(&text, argc, argv);
-    if (len < 0) {
-        ngx_free(call);
-        goto failed;
-    }
-
-    rc = ngx_loyalty_redis_link_send(link, call, text, len);
-    redisFreeCommand(text);
-
-    if (rc != NGX_OK) {
-        ngx_free(call);
-        goto failed;
-    }
-
-    return;
-
-failed:
-
-    ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
-                                "out of memory");
-}
-
-
-void
-ngx_loyalty_redis_link_ping(ngx_loyalty_redis_link_t *link)
-{
-    static ngx_str_t  ping[] = { ngx_string("PING") };
-
-    if (ngx_queue_empty(&link->calls)) {
-        ngx_loyalty_redis_link_ask(link, ngx_loyalty_redis_link_pong, 1, ping);
-    }
-}
-
-
-/* Any answer will do: the server is there. */
-
-static void
-ngx_loyalty_redis_link_pong(ngx_loyalty_redis_link_t *link,
-    ngx_loyalty_redis_call_t *call, redisReply *reply)
-{
-}
-
-
-ngx_int_t
-ngx_loyalty_redis_link_send(ngx_loyalty_redis_link_t *link,
-    ngx_loyalty_redis_call_t *call, const char *text, size_t len)
-{
-    size_t   room;
-    u_char  *out;
-
-    if (link->sent == link->filled) {
-        link->sent = 0;
-        link->filled = 0;
-    }
-
-    if (link->room - link->filled < len) {
-
-        room = ngx_max(2 * (link->filled + len), NGX_LOYALTY_REDIS_READ_SIZE);
-
-        out = ngx_alloc(room, link->redis->log);
-        if (out == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (link->out != NULL) {
-            ngx_memcpy(out, link->out + link->sent, link->filled - link->sent);
-            ngx_free(link->out);
-        }
-
-        link->out = out;
-        link->filled -= link->sent;
-        link->sent = 0;
-        link->room = room;
-    }
-
-    ngx_memcpy(link->out + link->filled, text, len);
-    link->filled += len;
-
-    if (call != NULL) {
-        if (ngx_queue_empty(&link->calls)) {
-            link->heard = ngx_current_msec;
-        }
-
-        ngx_queue_insert_tail(&link->calls, &call->queue);
-    }
-
-    ngx_post_event(link->connection->write, &ngx_posted_events);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_loyalty_redis_link_write(ngx_event_t *wev)
-{
-    ssize_t                    n;
-    ngx_connection_t          *c;
-    ngx_loyalty_redis_link_t  *link;
-
-    c = wev->data;
-    link = c->data;
-
-    while (wev->ready && link->sent < link->filled) {
-
-        n = c->send(c, link->out + link->sent, link->filled - link->sent);
-
-        if (n == NGX_AGAIN) {
-            break;
-        }
-
-        if (n == NGX_ERROR) {
-            ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_CLOSED,
-                                        "nothing can be sent");
-            return;
-        }
-
-        link->sent += n;
-    }
-
-    /* one large command is no reason to keep its memory */
-    if (link->sent == link->filled && link->room > LOYALTY_REDIS_OUTPUT_KEPT) {
-        ngx_free(link->out);
-        link->out = NULL;
-        link->sent = 0;
-        link->filled = 0;
-        link->room = 0;
-    }
-
-    if (ngx_handle_write_event(wev, 0) != NGX_OK) {
-        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_CLOSED,
-                                    "no event");
-    }
-}
-
-
-static void
-ngx_loyalty_redis_link_read(ngx_event_t *rev)
-{
-    void                      *reply;
-    u_char                     buf[NGX_LOYALTY_REDIS_READ_SIZE];
-    ssize_t                    n;
-    ngx_uint_t                 turn, opened;
-    ngx_connection_t          *c;
-    ngx_loyalty_redis_link_t  *link;
-
-    c = rev->data;
-    link = c->data;
-    opened = link->opened;
-
-    for (turn = 0; turn < NGX_LOYALTY_REDIS_READ_TURNS; turn++) {
-
-        n = c->recv(c, buf, sizeof(buf));
-
-        if (n == NGX_AGAIN) {
-            break;
-        }
-
-        if (n == NGX_ERROR || n == 0) {
-            ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_CLOSED,
-                                        "the connection was closed");
-            return;
-        }
-
-        link->heard = ngx_current_msec;
-        link->unread += n;
-
-        if (link->silent) {
-            link->silent = 0;
-            ngx_log_error(NGX_LOG_ERR, link->redis->log, 0,
-                          "loyalty: %s at %V answers again",
-                          link->role->name, &link->peer->name);
-        }
-
-        if (redisReaderFeed(link->reader, (char *) buf, n) != REDIS_OK) {
-            goto failed;
-        }
-
-        for ( ;; ) {
-
-            reply = NULL;
-
-            if (redisReaderGetReply(link->reader, &reply) != REDIS_OK) {
-                goto failed;
-            }
-
-            if (reply == NULL) {
-                break;
-            }
-
-            link->unread = link->reader->len - link->reader->pos;
-            link->elements = 0;
-
-            ngx_loyalty_redis_link_reply(link, reply);
-            freeReplyObject(reply);
-
-            if (link->opened != opened || link->connection != c) {
-                return;
-            }
-        }
-
-        if (link->unread > LOYALTY_REDIS_REPLY_MAX) {
-            ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_PROTOCOL,
-                                        "a reply is larger than %d bytes",
-                                        LOYALTY_REDIS_REPLY_MAX);
-            return;
-        }
-    }
-
-    if (turn == NGX_LOYALTY_REDIS_READ_TURNS) {
-        ngx_post_event(rev, &ngx_posted_next_events);
-    }
-
-    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_CLOSED,
-                                    "no event");
-    }
-
-    return;
-
-failed:
-
-    if (link->elements > LOYALTY_REDIS_ELEMENTS_MAX) {
-        ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_PROTOCOL,
-                                    "a reply has more than %d elements",
-                                    LOYALTY_REDIS_ELEMENTS_MAX);
-        return;
-    }
-
-    ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_PROTOCOL,
-                                "a reply that cannot be read: %s",
-                                link->reader->errstr);
-}
-
-
-static void
-ngx_loyalty_redis_link_reply(ngx_loyalty_redis_link_t *link, redisReply *reply)
-{
-    ngx_uint_t                 ours;
-    ngx_queue_t               *q;
-    ngx_loyalty_redis_call_t  *call;
-
-    if (ngx_queue_empty(&link->calls)) {
-
-        if (link->role->push == NULL) {
-            ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_PROTOCOL,
-                                        "a reply that nobody asked for");
-            return;
-        }
-
-        link->role->push(link, reply);
-        return;
-    }
-
-    q = ngx_queue_head(&link->calls);
-    ngx_queue_remove(q);
-
-    call = ngx_queue_data(q, ngx_loyalty_redis_call_t, queue);
-
-    ours = call->ours;
-
-    call->handler(link, call, reply);
-
-    if (ours) {
-        ngx_free(call);
-    }
-}
-
-
 /*
  * "2026/01/31 12:00:00 [error] 1#1: what happened (111: why)": what comes
  * after the process is the reason.
@@ -973,46 +634,4 @@ ngx_loyalty_redis_link_writer(ngx_log_t *log, ngx_uint_t level, u_char *buf,
 
     link->said_len = ngx_min((size_t) (last - p), sizeof(link->said));
     ngx_memcpy(link->said, p, link->said_len);
-}
-
-
-/* hiredis' own reader, but for arrays that a server only announces. */
-
-static redisReader *
-ngx_loyalty_redis_link_reader(ngx_loyalty_redis_link_t *link)
-{
-    redisReader  *reader;
-
-    reader = redisReaderCreate();
-    if (reader == NULL) {
-        return NULL;
-    }
-
-    if (ngx_loyalty_redis_defaults.createArray == NULL) {
-        ngx_loyalty_redis_defaults = *reader->fn;
-        ngx_loyalty_redis_functions = *reader->fn;
-        ngx_loyalty_redis_functions.createArray =
-                                                ngx_loyalty_redis_create_array;
-    }
-
-    reader->fn = &ngx_loyalty_redis_functions;
-    reader->privdata = link;
-
-    return reader;
-}
-
-
-static void *
-ngx_loyalty_redis_create_array(const redisReadTask *task,
-    ngx_loyalty_redis_elements_t n)
-{
-    ngx_loyalty_redis_link_t  *link = task->privdata;
-
-    link->elements += n;
-
-    if (link->elements > LOYALTY_REDIS_ELEMENTS_MAX) {
-        return NULL;
-    }
-
-    return ngx_loyalty_redis_defaults.createArray(task, n);
 }

@@ -7,6 +7,7 @@
 #include "ngx_loyalty_redis.c"
 #include "ngx_loyalty_redis_cluster.c"
 #include "ngx_loyalty_redis_conf.c"
+#include "ngx_loyalty_redis_io.c"
 #include "ngx_loyalty_redis_link.c"
 #include "ngx_loyalty_redis_peer.c"
 #include "ngx_loyalty_redis_sentinel.c"
