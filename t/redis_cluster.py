@@ -232,7 +232,7 @@ for name, answer, shown in (
                 connection.send(answer % port if b"%d" in answer else answer)
 
     mock = Mock(redirects)
-    nginx = Nginx(folder, f"{mock.address} cluster=on")
+    nginx = Nginx(folder, f"{mock.address} cluster=on timeout=2s")
     got = nginx.command("GET", "k")
     tap.ok(got.startswith(shown), f"{name}: the error is the answer", got)
     finish(name, nginx, mock)

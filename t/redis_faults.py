@@ -69,7 +69,7 @@ took = time.monotonic() - began
 tap.ok(0.045 <= took < 0.5, "after the configured 50 ms", took)
 finish("half", nginx, mock)
 
-mock, nginx = mocked(half)
+mock, nginx = mocked(half, more=" timeout=2s")
 tap.ok(nginx.command("GET", "close") == "lost", "half a reply and a close")
 tap.ok(nginx.said("is lost: the connection was closed") == 1, "said once",
        nginx.log())
