@@ -74,8 +74,7 @@ def programs_change(redis, edge):
     put(redis, "anna", spent_total=BRONZE)
     publish(redis, version=2, statuses=[
         {"id": "friend", "name": {"en": "Friend"}, "threshold": 1}])
-    seen = wait(lambda: edge.see()[0] == "friend", 2)
-    tap.ok(seen, "a new program is used", edge.see())
+    tap.ok(edge.everywhere("friend"), "a new program is used", edge.see())
 
     before = len(edge.errors("error"))
     store(redis, "loyalty:p:{demo}", b'{"version": 3, "settings": {}}')
@@ -90,8 +89,7 @@ def programs_change(redis, edge):
            "which is said once a worker", errors)
 
     publish(redis, version=4)
-    seen = wait(lambda: edge.see()[0] == "bronze", 2)
-    tap.ok(seen, "until the next good one", edge.see())
+    tap.ok(edge.everywhere("bronze"), "until the next good one", edge.see())
 
 
 def links_break(redis, edge):
@@ -158,7 +156,7 @@ def redis_goes(redis, edge):
     redis.signal(signal.SIGSTOP)
     began = time.monotonic()
     seen = edge.see()
-    tap.ok(time.monotonic() - began < 0.7,
+    tap.ok(time.monotonic() - began < 2.5,
            "Redis hung: answered within the timeout", seen)
     redis.signal(signal.SIGCONT)
     edge.linked(redis)
@@ -184,24 +182,24 @@ def redis_goes(redis, edge):
     tap.ok(seen == ("", "BYPASS"), "up to stale=, then the shopper is a guest",
            seen)
 
+    # its data lost, and the program an older one than before
     redis.start()
-    publish(redis)
+    publish(redis, version=1)
     put(redis, "anna", spent_total=GOLD)
     tap.ok(wait(lambda: edge.see() == ("gold", "HIT")),
            "Redis back: all is well by itself", edge.see())
 
 
 def times_pass(redis, folder):
-    edge = Edge(folder, redis.address, "members 1m ttl=1s negative=1s")
+    edge = Edge(folder, redis.address, "members 1m ttl=3s negative=3s")
     edge.linked(redis)
     put(redis, "anna", spent_total=BRONZE)
-    put(redis, "berta", spent_total=BRONZE, entitlements=[
-        {"id": "e1", "offer": "ten-off", "expires_at": 2}])
+    time.sleep(0.1)
     edge.see(), edge.see("nobody")
     before = [edge.see(), edge.see("nobody")]
     tap.ok(before == [("bronze", "HIT"), ("", "NEGATIVE")], "within ttl=",
            before)
-    time.sleep(2.1)
+    time.sleep(4.1)
     after = [edge.see(), edge.see("nobody")]
     tap.ok(after == [("bronze", "MISS"), ("", "MISS")],
            "after ttl= and negative= it is read again", after)
@@ -210,11 +208,11 @@ def times_pass(redis, folder):
     edge = Edge(folder, redis.address, "members 1m")
     edge.linked(redis)
     put(redis, "berta", spent_total=BRONZE, entitlements=[
-        {"id": "e1", "offer": "ten-off", "expires_at": 2}])
+        {"id": "e1", "offer": "ten-off", "expires_at": 3}])
     time.sleep(0.02)
     edge.see("berta")
     before = edge.see("berta")
-    time.sleep(2.2)
+    time.sleep(3.2)
     after = edge.see("berta")
     tap.ok((before, after) == (("bronze", "HIT"), ("bronze", "MISS")),
            "a view is read again when it says so", (before, after))
@@ -238,6 +236,9 @@ class Race:
             if command[0].upper() == b"SUBSCRIBE":
                 self.tracking.append(connection)
             if polite(connection, command):
+                continue
+            if command[0].upper() not in (b"GET", b"MGET"):
+                connection.send(b"$3\r\n0-1\r\n")     # a visit's XADD
                 continue
             answers = [self.value(key) for key in command[1:]]
             if command[0].upper() == b"MGET":

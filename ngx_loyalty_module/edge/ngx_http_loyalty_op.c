@@ -348,7 +348,6 @@ ngx_http_loyalty_op_look(ngx_http_loyalty_op_t *op)
     size_t                      len;
     ngx_uint_t                  refresh;
     ngx_loyalty_cache_t        *cache;
-    const loyalty_view_t       *view;
     ngx_loyalty_cache_state_e   state;
 
     static uint64_t  data[NGX_LOYALTY_CACHE_DATA_MAX / sizeof(uint64_t)];
@@ -379,12 +378,9 @@ ngx_http_loyalty_op_look(ngx_http_loyalty_op_t *op)
             return 0;
         }
 
-        view = loyalty_view_open(data, len);
+        if (!ngx_http_loyalty_site_fresh(op->site)) {
 
-        if (view != NULL
-            && view->program_version > op->site->program->program->version)
-        {
-            /* made by a worker that has compiled the next program */
+            /* made by a worker that has compiled the next program already */
 
             op->state = NGX_HTTP_LOYALTY_MEMBER_READ;
             return 1;
@@ -619,6 +615,7 @@ ngx_http_loyalty_op_build(ngx_http_loyalty_op_t *op)
             op->cache = NGX_HTTP_LOYALTY_BYPASS;
 
         } else if (op->ticket.mark != 0
+                   && ngx_http_loyalty_site_fresh(op->site)
                    && !ngx_http_loyalty_op_outdone(op, view))
         {
             (void) ngx_loyalty_cache_store(cache, &op->ticket, data, len,
@@ -669,7 +666,7 @@ ngx_http_loyalty_op_outdone(ngx_http_loyalty_op_t *op,
     other = loyalty_view_open(data, len);
 
     return other != NULL
-           && other->program_version >= view->program_version
+           && other->program_version == view->program_version
            && (int32_t) (other->member_version - view->member_version) > 0;
 }
 

@@ -46,7 +46,7 @@ def program_bytes(site="demo", version=1, **parts):
 class Edge:
     """nginx; every location answers 204 and says in headers who it saw."""
 
-    def __init__(self, folder, address, zone="members 1m", redis="timeout=500ms",
+    def __init__(self, folder, address, zone="members 1m", redis="timeout=2s",
                  workers=2, http="", main=""):
         self.folder = folder.path / f"edge-{free_port()}"
         self.folder.mkdir()
@@ -124,6 +124,18 @@ class Edge:
         if status != 204:
             return status, None
         return headers["X-Tier"] or "", headers["X-Cache"]
+
+    def everywhere(self, tier, member="anna"):
+        """Whether all workers say so, in a few seconds."""
+        said = set()
+
+        def all_do():
+            _, headers, _ = self.get(f"/?s=demo&m={member}")
+            if headers["X-Tier"] == tier:
+                said.add(headers["X-Pid"])
+            return len(said) == self.workers
+
+        return wait(all_do)
 
     def pids(self):
         return [int(pid) for pid in subprocess.run(
