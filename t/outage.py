@@ -53,8 +53,12 @@ class Load:
             if not head.startswith(b"HTTP/1.1 200") or b"</html>" not in body:
                 self.bad.append(head[:60])
             self.badges += b"bronze" in body.lower()
+            if b"\r\nconnection: close" in head.lower():
+                writer.close()
+                reader = writer = None
             await asyncio.sleep(0.002)
-        writer.close()
+        if writer is not None:
+            writer.close()
 
     def run(self, seconds):
         async def all_shoppers():
