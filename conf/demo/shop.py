@@ -210,7 +210,7 @@ class Shop(BaseHTTPRequestHandler):
         if url.path == "/signin":
             return self.sign_in()
         if url.path == "/login":
-            return self.login(parse_qs(url.query).get("member", [""])[0])
+            return self.login(parse_qs(url.query))
         if url.path == "/logout":
             return self.redirect("/", "member=; Path=/; Max-Age=0")
         return self.page("Not found", "<h1>There is no such page</h1>", 404)
@@ -279,11 +279,15 @@ class Shop(BaseHTTPRequestHandler):
 <input name="member" required value="17850"></label>
 <button>Sign in</button></p></form>""")
 
-    def login(self, member):
+    def login(self, query):
+        member = query.get("member", [""])[0]
+        to = query.get("to", ["/account"])[0]
         if not MEMBER.fullmatch(member):
             return self.page("Sign in", "<h1>Give a customer number</h1>", 400)
-        return self.redirect("/account",
-                             f"member={member}; Path=/; HttpOnly; SameSite=Lax")
+        if not re.fullmatch(r"/([A-Za-z0-9_.-]+/?)*", to):
+            to = "/account"
+        return self.redirect(
+            to, f"member={member}; Path=/; HttpOnly; SameSite=Lax")
 
     def redirect(self, where, cookie):
         self.answer(303, "", headers=(("Location", where),
