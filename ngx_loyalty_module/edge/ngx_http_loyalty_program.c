@@ -5,9 +5,11 @@
  *     zone: site's entry ── names ──► text (chunks) ── thread ──► program
  *
  * The entry holds the name of the text alone, which is a hash of the bytes:
- * a program that was read again but is the same is not compiled again.  While
- * a new one compiles, and when it turns out to be invalid, the last good one
- * is used.  A request holds a reference to the program it began with.
+ * a program that was read again but is the same is not compiled again.  What
+ * the merchant has changed shows at the next request, which waits for the
+ * compiler as it would for Redis; past its timeout, and when the new program
+ * turns out to be invalid, the last good one is used.  A request holds a
+ * reference to the program it began with.
  */
 
 
@@ -216,13 +218,13 @@ ngx_http_loyalty_site_check(ngx_http_loyalty_site_t *site, ngx_msec_t lease)
     case NGX_LOYALTY_CACHE_HIT:
 
         if (site->compile != NULL) {
-            return site->program != NULL ? NGX_OK : NGX_AGAIN;
+            return NGX_AGAIN;
         }
 
         text = (ngx_loyalty_cache_text_t *) data;
 
         if (ngx_http_loyalty_site_compile(site, text) == NGX_OK) {
-            return site->program != NULL ? NGX_OK : NGX_AGAIN;
+            return NGX_AGAIN;
         }
 
         /* evicted, or too large for this zone */
@@ -289,7 +291,7 @@ ngx_http_loyalty_site_read(ngx_http_loyalty_site_t *site, redisReply *reply)
             (void) ngx_http_loyalty_compile(site, &text, bytes.data);
         }
 
-        if (site->compile == NULL || site->program != NULL) {
+        if (site->compile == NULL) {
             ngx_http_loyalty_site_wake(site, 0);
         }
 
