@@ -168,6 +168,7 @@ ngx_http_loyalty_capture_wanted(ngx_http_request_t *r,
     ngx_http_loyalty_capture_conf_t *conf)
 {
     ngx_str_t               *type;
+    ngx_loyalty_journal_t   *journal;
     ngx_http_loyalty_ctx_t  *lctx;
 
     if (r != r->main
@@ -185,11 +186,15 @@ ngx_http_loyalty_capture_wanted(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    journal = ngx_http_loyalty_journal();
+
     /* A site that Redis has told to be none has no members. */
 
-    if (lctx->member.len == 0
+    if (journal == NULL
+        || lctx->member.len == 0
         || (lctx->program == NULL
-            && lctx->cache == NGX_HTTP_LOYALTY_NEGATIVE))
+            && lctx->cache == NGX_HTTP_LOYALTY_NEGATIVE
+            && !ngx_loyalty_journal_refilling(journal)))
     {
         ngx_loyalty_metric(ORDERS_GUEST)++;
         return NGX_DECLINED;

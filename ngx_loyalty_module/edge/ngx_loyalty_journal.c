@@ -13,6 +13,9 @@
 #include <sys/random.h>
 
 
+#define NGX_LOYALTY_JOURNAL_TRIES  16
+
+
 static ngx_int_t ngx_loyalty_journal_open(ngx_loyalty_journal_t *journal);
 static void ngx_loyalty_journal_start(ngx_event_t *ev);
 static void ngx_loyalty_journal_start_commit(ngx_loyalty_journal_t *journal);
@@ -234,14 +237,23 @@ ngx_loyalty_journal_open(ngx_loyalty_journal_t *journal)
         status = loyalty_journal_set_open(&files, journal->base, ids[i], 0);
     }
 
-    if (status != LOYALTY_OK) {
+    /* Another worker may see a new set before we have locked it, and take it */
 
-        if (getrandom(&id, sizeof(id), 0) != sizeof(id)
-            || loyalty_journal_set_open(&files, journal->base, id, 1)
-               != LOYALTY_OK)
-        {
+    for (i = 0; i < NGX_LOYALTY_JOURNAL_TRIES && status != LOYALTY_OK; i++) {
+
+        if (getrandom(&id, sizeof(id), 0) != sizeof(id)) {
             goto failed;
         }
+
+        status = loyalty_journal_set_open(&files, journal->base, id, 1);
+
+        if (status != LOYALTY_OK && status != LOYALTY_ERROR_REFUSED) {
+            goto failed;
+        }
+    }
+
+    if (status != LOYALTY_OK) {
+        goto failed;
     }
 
     journal->own = ngx_loyalty_journal_adopt(journal, &files);

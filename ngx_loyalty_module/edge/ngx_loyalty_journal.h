@@ -76,6 +76,13 @@ ngx_int_t ngx_loyalty_journal_append(ngx_loyalty_journal_t *journal,
     loyalty_journal_payload_t *payload, ngx_loyalty_journal_op_t *op);
 
 
+/*
+ * Redis is away, or has lost data a moment ago and may still be filled again:
+ * what it does not know may exist all the same.
+ */
+ngx_uint_t ngx_loyalty_journal_refilling(ngx_loyalty_journal_t *journal);
+
+
 /* What follows is shared with the shipper. */
 
 /* A record on its way. */
@@ -190,6 +197,7 @@ struct ngx_loyalty_journal_s {
     void                         *watch;       /* the shipper's */
 
     ngx_msec_t                    post_again;  /* not before, after one hung */
+    time_t                        emptied;     /* when Redis lost data last */
 
     unsigned                      committing:1;
     unsigned                      keeping:1;

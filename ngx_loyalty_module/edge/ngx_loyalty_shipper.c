@@ -179,7 +179,7 @@ ngx_loyalty_shipper_wake(ngx_loyalty_journal_set_t *set)
 }
 
 
-/* Reads the set again from where its cursor now is. */
+/* With the next wake the set is read again from where its cursor now is. */
 
 void
 ngx_loyalty_shipper_rewind(ngx_loyalty_journal_set_t *set)
@@ -190,7 +190,6 @@ ngx_loyalty_shipper_rewind(ngx_loyalty_journal_set_t *set)
 
     for (i = 0; i < LOYALTY_JOURNAL_GOALS; i++) {
         set->goals[i].reset = 1;
-        ngx_loyalty_goal_wake(&set->goals[i]);
     }
 
     set->goals[LOYALTY_JOURNAL_ORDERS].resending = 1;
@@ -248,6 +247,10 @@ static void
 ngx_loyalty_goal_restart(ngx_loyalty_goal_t *goal)
 {
     goal->reset = 0;
+
+    if (goal->retry.timer_set) {
+        ngx_del_timer(&goal->retry);
+    }
 
     ngx_loyalty_goal_discard(goal);
     loyalty_journal_reader_close(&goal->reader);
@@ -791,13 +794,7 @@ ngx_loyalty_goal_retry(ngx_event_t *ev)
 
     goal = ev->data;
 
-    /* A rewind may have begun anew since; each of its ends goes on by itself. */
-
-    if (goal->reading || goal->outstanding) {
-        return;
-    }
-
-    if (goal->reset || goal->n == 0) {
+    if (goal->reset || goal->reading || goal->outstanding || goal->n == 0) {
         ngx_loyalty_goal_wake(goal);
         return;
     }

@@ -17,7 +17,7 @@
     ngx_sprintf(p, "%016xL-%xL", set, id)
 
 
-/* The cursor was set back: all goals of the set read again. */
+/* The cursor was set back: when next woken the goals begin again. */
 void ngx_loyalty_shipper_rewind(ngx_loyalty_journal_set_t *set);
 
 ngx_int_t ngx_loyalty_shipper_xadd(ngx_loyalty_journal_t *journal,

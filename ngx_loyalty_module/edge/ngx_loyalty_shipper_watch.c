@@ -11,7 +11,8 @@
 #include "ngx_loyalty_shipper.h"
 
 
-#define NGX_LOYALTY_WATCH_INTERVAL  5000
+#define NGX_LOYALTY_WATCH_INTERVAL  5000   /* ms */
+#define NGX_LOYALTY_WATCH_REFILL    60     /* s */
 
 
 typedef struct {
@@ -36,12 +37,14 @@ typedef struct {
     ngx_rbtree_node_t             sentinel;
     ngx_uint_t                    n;
     ngx_event_t                   timer;
+    ngx_event_t                   wake;
     ngx_str_t                     complaint;
     ngx_uint_t                    complained;
 } ngx_loyalty_watch_t;
 
 
 static void ngx_loyalty_watch_connected(void *data, ngx_str_t *run_id);
+static void ngx_loyalty_watch_wake(ngx_event_t *ev);
 static void ngx_loyalty_watch_timer(ngx_event_t *ev);
 static void ngx_loyalty_watch_ask(ngx_loyalty_site_t *site);
 static void ngx_loyalty_watch_replied(ngx_loyalty_redis_command_t *cmd,
@@ -73,6 +76,10 @@ ngx_loyalty_shipper_start(ngx_loyalty_journal_t *journal)
 
     ngx_add_timer(&watch->timer, NGX_LOYALTY_WATCH_INTERVAL);
 
+    watch->wake.handler = ngx_loyalty_watch_wake;
+    watch->wake.data = journal;
+    watch->wake.log = journal->log;
+
     journal->watch = watch;
 
     ngx_loyalty_redis_on_connect(journal->redis, ngx_loyalty_watch_connected,
@@ -93,7 +100,10 @@ ngx_loyalty_watch_connected(void *data, ngx_str_t *run_id)
     uint64_t                    server;
     ngx_uint_t                  i, again;
     ngx_queue_t                *q;
+    ngx_loyalty_watch_t        *watch;
     ngx_loyalty_journal_set_t  *set;
+
+    watch = journal->watch;
 
     (void) ngx_cpystrn(hex, run_id->data, ngx_min(run_id->len + 1, 17));
     server = strtoull((char *) hex, NULL, 16);
@@ -126,18 +136,51 @@ ngx_loyalty_watch_connected(void *data, ngx_str_t *run_id)
         {
             ngx_loyalty_shipper_rewind(set);
             again = 1;
-
-        } else {
-            set->dirty = 1;
-            ngx_loyalty_shipper_wake(set);
         }
+
+        set->dirty = 1;
     }
 
+    /* The client is not ready yet. */
+
+    ngx_post_event(&watch->wake, &ngx_posted_events);
+
     if (again) {
+        journal->emptied = ngx_time();
+
         ngx_log_error(NGX_LOG_WARN, journal->log, 0,
                       "Redis runs as \"%V\" now and may have lost orders, "
                       "the journal sends again what it has", run_id);
     }
+}
+
+
+static void
+ngx_loyalty_watch_wake(ngx_event_t *ev)
+{
+    ngx_queue_t            *q;
+    ngx_loyalty_journal_t  *journal;
+
+    journal = ev->data;
+
+    for (q = ngx_queue_head(&journal->sets);
+         q != ngx_queue_sentinel(&journal->sets);
+         q = ngx_queue_next(q))
+    {
+        ngx_loyalty_shipper_wake(ngx_queue_data(q, ngx_loyalty_journal_set_t,
+                                                queue));
+    }
+}
+
+
+ngx_uint_t
+ngx_loyalty_journal_refilling(ngx_loyalty_journal_t *journal)
+{
+    /* Another worker may have heard from Redis before us. */
+
+    return !ngx_loyalty_redis_up(journal->redis)
+           || (journal->emptied != 0
+               && ngx_time() - journal->emptied < NGX_LOYALTY_WATCH_REFILL);
 }
 
 
@@ -379,6 +422,7 @@ ngx_loyalty_watch_lost(ngx_loyalty_site_t *site)
     /* Sets that nobody looks after now follow with the next round. */
 
     journal->lost = 1;
+    journal->emptied = ngx_time();
 
     for (q = ngx_queue_head(&journal->sets);
          q != ngx_queue_sentinel(&journal->sets);
@@ -388,6 +432,7 @@ ngx_loyalty_watch_lost(ngx_loyalty_site_t *site)
 
         loyalty_journal_cursor_reset(&set->cursor);
         ngx_loyalty_shipper_rewind(set);
+        ngx_loyalty_shipper_wake(set);
     }
 }
 
