@@ -92,13 +92,14 @@ fill_basket(evaluation_t *e)
     basket->left = loyalty_alloc(e->arena, n * sizeof(int64_t));
     basket->floors = loyalty_alloc(e->arena, n * sizeof(int64_t));
     basket->taken = loyalty_alloc(e->arena, n * sizeof(int64_t));
+    basket->taken_left = loyalty_alloc(e->arena, n * sizeof(int64_t));
     basket->all.lines = loyalty_alloc(e->arena, n * sizeof(uint32_t));
     basket->all.n = n;
     e->quote->line_discounts = loyalty_alloc(e->arena, n * sizeof(int64_t));
 
     if (hashes == NULL || categories == NULL || basket->left == NULL
         || basket->floors == NULL || basket->taken == NULL
-        || basket->all.lines == NULL || e->quote->line_discounts == NULL) {
+        || basket->taken_left == NULL || basket->all.lines == NULL || e->quote->line_discounts == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
 
@@ -185,16 +186,37 @@ same_code(loyalty_str_t a, loyalty_str_t b)
     return true;
 }
 
-/* The code the shopper typed for this entry, or empty. */
+static bool
+already_candidate(const evaluation_t *e, const loyalty_offer_t *offer,
+                  loyalty_str_t code)
+{
+    size_t i;
+
+    for (i = 0; i < e->n; i++) {
+        if (same_code(e->candidates[i].code, code)
+            || (offer != NULL && e->candidates[i].offer == offer)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+/*
+ * The code the shopper typed for this entry, or empty: its own; or the
+ * offer's, which brings one entry that can still be used.
+ */
 static loyalty_str_t
-typed_for(const loyalty_cart_t *cart, const loyalty_cart_entry_t *entry,
+typed_for(const evaluation_t *e, const loyalty_cart_entry_t *entry,
           const loyalty_offer_t *offer)
 {
+    const loyalty_cart_t *cart = e->cart;
     size_t i;
 
     for (i = 0; i < cart->ncodes; i++) {
         if (same_code(cart->codes[i], entry->code)
-            || same_code(cart->codes[i], offer->code)) {
+            || (same_code(cart->codes[i], offer->code) && !entry->redeemed
+                && !already_candidate(e, NULL, cart->codes[i]))) {
             return cart->codes[i];
         }
     }
@@ -215,12 +237,14 @@ add_entries(evaluation_t *e)
         entry = &e->cart->entries[i];
         offer = loyalty_program_offer(e->program, entry->offer);
         if (offer == NULL) {
-            reject(e, entry->offer, entry->id, loyalty_str_null,
-                   LOYALTY_REJECT_NOT_FOUND);
+            if (entry->applied || e->cart->explain) {
+                reject(e, entry->offer, entry->id, loyalty_str_null,
+                       LOYALTY_REJECT_NOT_FOUND);
+            }
             continue;
         }
 
-        code = typed_for(e->cart, entry, offer);
+        code = typed_for(e, entry, offer);
         switch (offer->type) {
         case LOYALTY_OFFER_CLUBCARD:
             brought = true;
@@ -251,22 +275,6 @@ offer_by_code(const loyalty_program_t *program, loyalty_str_t code)
     }
 
     return NULL;
-}
-
-static bool
-already_candidate(const evaluation_t *e, const loyalty_offer_t *offer,
-                  loyalty_str_t code)
-{
-    size_t i;
-
-    for (i = 0; i < e->n; i++) {
-        if (same_code(e->candidates[i].code, code)
-            || (offer != NULL && e->candidates[i].offer == offer)) {
-            return true;
-        }
-    }
-
-    return false;
 }
 
 static bool

@@ -7,6 +7,9 @@
  * others.  `amount_each` and `buy_x_get_y` belong to units and stay on the
  * lines of their units.
  *
+ * Two offers of `buy_x_get_y` share no unit, so the worth of a unit is what is
+ * left of the units that none has taken.
+ *
  * Invariant: amount = sum of parts, and parts[i] <= left[i] - floors[i].
  */
 
@@ -355,6 +358,43 @@ qualify(stock_t *stock, size_t n, int64_t need, int64_t spare,
     }
 }
 
+/* What is left of so many untaken units of a line. */
+static loyalty_status_t
+worth_of(const loyalty_basket_t *basket, size_t line, int64_t units,
+         int64_t *worth)
+{
+    return loyalty_mul_div(basket->left[line] - basket->taken_left[line],
+                           units,
+                           basket->lines[line].quantity - basket->taken[line],
+                           LOYALTY_ROUND_HALF_UP, worth);
+}
+
+/* The discount stays on the units it was given for: what is left of them is
+ * no later buy_x_get_y's. */
+static loyalty_status_t
+leave_units(const loyalty_basket_t *basket, loyalty_reduction_t *reduction)
+{
+    loyalty_status_t rc;
+    int64_t worth;
+    size_t i;
+
+    for (i = 0; i < basket->nlines; i++) {
+        if (reduction->units[i] == 0) {
+            continue;
+        }
+
+        rc = worth_of(basket, i, reduction->units[i], &worth);
+        if (rc != LOYALTY_OK) {
+            return rc;
+        }
+
+        reduction->units_left[i] = worth > reduction->parts[i]
+                                       ? worth - reduction->parts[i] : 0;
+    }
+
+    return LOYALTY_OK;
+}
+
 static loyalty_status_t
 buy_x_get_y(const loyalty_offer_t *offer, const loyalty_basket_t *basket,
             loyalty_reduction_t *reduction)
@@ -374,10 +414,12 @@ buy_x_get_y(const loyalty_offer_t *offer, const loyalty_basket_t *basket,
 
     shares = loyalty_alloc(basket->arena, n * sizeof(*shares));
     reduction->units = loyalty_alloc(basket->arena,
-                                     basket->nlines * sizeof(int64_t));
+                                     2 * basket->nlines * sizeof(int64_t));
     if (shares == NULL || reduction->units == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
+
+    reduction->units_left = reduction->units + basket->nlines;
 
     for (i = 0; i < n; i++) {
         *(!stock[i].gets ? &buys : !stock[i].buys ? &gets : &either)
@@ -405,10 +447,7 @@ buy_x_get_y(const loyalty_offer_t *offer, const loyalty_basket_t *basket,
         line = stock[i].line;
         units = smaller(stock[i].units, need);
 
-        /* The units' part of what is left of their line. */
-        rc = loyalty_mul_div(basket->left[line], units,
-                             basket->lines[line].quantity,
-                             LOYALTY_ROUND_HALF_UP, &worth);
+        rc = worth_of(basket, line, units, &worth);
         if (rc != LOYALTY_OK) {
             return rc;
         }
@@ -428,8 +467,10 @@ buy_x_get_y(const loyalty_offer_t *offer, const loyalty_basket_t *basket,
         return rc;
     }
 
-    return spread(basket->arena, shares, nshares, capped(offer, amount),
-                  reduction);
+    rc = spread(basket->arena, shares, nshares, capped(offer, amount),
+                reduction);
+
+    return rc == LOYALTY_OK ? leave_units(basket, reduction) : rc;
 }
 
 loyalty_status_t
@@ -467,12 +508,22 @@ void
 loyalty_basket_reduce(loyalty_basket_t *basket,
                       const loyalty_reduction_t *reduction)
 {
+    int64_t share;
     size_t i;
 
     for (i = 0; i < basket->nlines; i++) {
-        basket->left[i] -= reduction->parts[i];
         if (reduction->units != NULL) {
             basket->taken[i] += reduction->units[i];
+            basket->taken_left[i] += reduction->units_left[i];
+
+        } else if (basket->taken_left[i] != 0
+                   && loyalty_mul_div(reduction->parts[i],
+                                      basket->taken_left[i], basket->left[i],
+                                      LOYALTY_ROUND_HALF_UP, &share)
+                          == LOYALTY_OK) {
+            basket->taken_left[i] -= share; /* it lies on all units alike */
         }
+
+        basket->left[i] -= reduction->parts[i];
     }
 }

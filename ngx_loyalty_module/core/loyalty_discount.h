@@ -16,7 +16,8 @@ typedef struct {
 
 /*
  * What the offers applied so far have left.  floors[i] <= left[i] <= amount of
- * line i; taken[i] <= its quantity.
+ * line i; taken[i] <= its quantity; taken_left[i], the part of left[i] that
+ * lies on the taken units, <= left[i].
  */
 typedef struct {
     const loyalty_cart_line_t *lines;
@@ -28,6 +29,7 @@ typedef struct {
     int64_t *left;
     int64_t *floors; /* minimum_price x quantity */
     int64_t *taken;  /* units used up by buy_x_get_y */
+    int64_t *taken_left;
 
     loyalty_arena_t *arena;
 } loyalty_basket_t;
@@ -43,6 +45,7 @@ typedef struct {
 
     /* buy_x_get_y only. */
     int64_t *units;     /* those it uses up, by line; else NULL */
+    int64_t *units_left; /* what it leaves of them */
     bool out_of_scope;  /* nothing that qualifies, or nothing to get */
     bool too_few_units; /* not one whole group */
 } loyalty_reduction_t;
