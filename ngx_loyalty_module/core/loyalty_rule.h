@@ -6,6 +6,7 @@
 #ifndef LOYALTY_RULE_H
 #define LOYALTY_RULE_H
 
+#include "loyalty_member.h"
 #include "loyalty_offer.h"
 
 typedef enum {
@@ -54,5 +55,59 @@ bool loyalty_rule_covers(const loyalty_rule_t *rule, loyalty_str_t sku);
 
 const loyalty_rule_t *loyalty_program_rule(const loyalty_program_t *program,
                                            loyalty_str_t id);
+
+/* What the member has ordered of a rule's products, this order among it and
+ * cancelled ones not. */
+typedef struct {
+    int64_t orders; /* distinct ones with any of them */
+    int64_t units;
+} loyalty_rule_count_t;
+
+/* An order that has just completed or shipped, and been applied. */
+typedef struct {
+    int64_t order_total;
+    const loyalty_str_t *skus; /* the order's */
+    size_t nskus;
+    const loyalty_rule_count_t *counts; /* one for each of program->rules */
+    loyalty_instant_t at;
+} loyalty_rule_facts_t;
+
+typedef enum {
+    LOYALTY_RULE_FIRED,
+    /* Blocked: the first reason that holds. */
+    LOYALTY_RULE_CRITERIA, /* not met yet */
+    LOYALTY_RULE_DELETED,
+    LOYALTY_RULE_FILTER,
+    LOYALTY_RULE_CONSENT,
+    LOYALTY_RULE_ADDRESS
+} loyalty_rule_result_t;
+
+const char *loyalty_rule_result_name(loyalty_rule_result_t result);
+
+typedef struct {
+    const loyalty_rule_t *rule;
+    loyalty_rule_result_t result;
+    int64_t mark; /* fired: the n-th time; to be kept with the message */
+    loyalty_instant_t due_at;
+} loyalty_rule_message_t;
+
+/*
+ * What the rules say after the order: a message for each that fires, with the
+ * points and the offer it gives, and one for each that is blocked.  Rules that
+ * have fired for good and rules of a site that is not active say nothing.
+ * What fires is marked in *member, all or nothing; its lists are the arena's.
+ */
+loyalty_status_t loyalty_rules_fire(const loyalty_program_t *program,
+                                    loyalty_member_t *member,
+                                    const loyalty_rule_facts_t *facts,
+                                    loyalty_arena_t *arena,
+                                    loyalty_rule_message_t **messages,
+                                    size_t *n);
+
+/* The order was cancelled while its message was pending: the message is not
+ * sent, and the rule may fire again.  One that was sent stays marked. */
+loyalty_status_t loyalty_rules_withdraw(loyalty_member_t *member,
+                                        loyalty_str_t rule, int64_t mark,
+                                        loyalty_arena_t *arena);
 
 #endif
