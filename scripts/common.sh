@@ -13,6 +13,15 @@ say() { printf '%s\n' "$*" >&2; }
 
 die() { say "error: $*"; exit 1; }
 
+# The sanitizers' runtime of this Debian's clang; only from trixie on is there
+# a package that follows the default version.
+# shellcheck disable=SC2034
+if grep -q 'bookworm' /etc/os-release; then
+    CLANG_RUNTIME=libclang-rt-14-dev
+else
+    CLANG_RUNTIME=libclang-rt-dev
+fi
+
 # need PACKAGE...: installs those that are missing.  As root only.
 need() {
     local missing=()
