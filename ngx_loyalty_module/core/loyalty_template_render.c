@@ -89,41 +89,27 @@ put(renderer_t *r, const char *data, size_t len)
     return LOYALTY_OK;
 }
 
-static loyalty_str_t
-entity(char c)
-{
-    switch (c) {
-    case '&':
-        return loyalty_str("&amp;");
-    case '<':
-        return loyalty_str("&lt;");
-    case '>':
-        return loyalty_str("&gt;");
-    case '"':
-        return loyalty_str("&quot;");
-    case '\'':
-        return loyalty_str("&#39;");
-    default:
-        return loyalty_str_null;
-    }
-}
+static const loyalty_str_t entities[256] = {
+    ['&'] = {"&amp;", 5},   ['<'] = {"&lt;", 4},    ['>'] = {"&gt;", 4},
+    ['"'] = {"&quot;", 6},  ['\''] = {"&#39;", 5},
+};
 
 static loyalty_status_t
 put_escaped(renderer_t *r, loyalty_str_t text)
 {
     const char *p = text.data, *end = text.data + text.len, *plain = p;
+    const loyalty_str_t *entity;
     loyalty_status_t rc;
-    loyalty_str_t escape;
 
     for (; p < end; p++) {
-        escape = entity(*p);
-        if (escape.len == 0) {
+        entity = &entities[(unsigned char)*p];
+        if (entity->len == 0) {
             continue;
         }
 
         rc = put(r, plain, (size_t)(p - plain));
         if (rc == LOYALTY_OK) {
-            rc = put(r, escape.data, escape.len);
+            rc = put(r, entity->data, entity->len);
         }
         if (rc != LOYALTY_OK) {
             return rc;

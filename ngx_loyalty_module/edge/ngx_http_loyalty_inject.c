@@ -316,6 +316,8 @@ ngx_http_loyalty_inject_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
             continue;
         }
 
+        ctx->more = (in->next != NULL);
+
         if (ngx_http_loyalty_inject_buf(ctx, in->buf) != NGX_OK) {
             return NGX_ERROR;
         }
@@ -371,6 +373,7 @@ ngx_http_loyalty_inject_buf(ngx_http_loyalty_inject_ctx_t *ctx, ngx_buf_t *buf)
             ngx_http_loyalty_inject_consume(ctx, ctx->pending,
                                             ctx->pending_slice);
             ctx->pending = NULL;
+            ctx->borrowed = 0;
         }
 
     } else if (ngx_http_loyalty_inject_keep(ctx) != NGX_OK) {
@@ -385,7 +388,9 @@ ngx_http_loyalty_inject_buf(ngx_http_loyalty_inject_ctx_t *ctx, ngx_buf_t *buf)
         }
     }
 
-    ngx_http_loyalty_inject_consume(ctx, buf, ctx->slice);
+    if (ctx->pending != buf) {
+        ngx_http_loyalty_inject_consume(ctx, buf, ctx->slice);
+    }
 
     ctx->buf = NULL;
 
@@ -527,7 +532,10 @@ ngx_http_loyalty_inject_undo(ngx_http_loyalty_inject_ctx_t *ctx)
 }
 
 
-/* What was not taken moves to a block of our own. */
+/*
+ * What was not taken moves to a block of our own.  While more comes in this
+ * very call, a first buffer may stay where it is.
+ */
 
 static ngx_int_t
 ngx_http_loyalty_inject_keep(ngx_http_loyalty_inject_ctx_t *ctx)
@@ -541,11 +549,22 @@ ngx_http_loyalty_inject_keep(ngx_http_loyalty_inject_ctx_t *ctx)
     size = ngx_http_loyalty_inject_size(ctx);
     rest = size - ctx->taken;
 
+    if (pending == NULL && ctx->taken == 0 && ctx->more && rest != 0) {
+        ctx->pending = ctx->buf;
+        ctx->borrowed = 1;
+        return NGX_OK;
+    }
+
     if (pending != NULL
+        && !ctx->borrowed
         && ctx->taken == 0
         && rest - len <= (size_t) (pending->end - pending->last))
     {
-        pending->last = ngx_cpymem(pending->last, ctx->buf->pos, rest - len);
+        if (rest != len) {
+            pending->last = ngx_cpymem(pending->last, ctx->buf->pos,
+                                       rest - len);
+        }
+
         return NGX_OK;
     }
 
@@ -564,8 +583,12 @@ ngx_http_loyalty_inject_keep(ngx_http_loyalty_inject_ctx_t *ctx)
             ctx->taken = len;
         }
 
-        block->last = ngx_cpymem(p, ctx->buf->pos + (ctx->taken - len),
-                                 size - ctx->taken);
+        if (ctx->taken < size) {
+            p = ngx_cpymem(p, ctx->buf->pos + (ctx->taken - len),
+                           size - ctx->taken);
+        }
+
+        block->last = p;
     }
 
     if (pending != NULL) {
@@ -573,6 +596,7 @@ ngx_http_loyalty_inject_keep(ngx_http_loyalty_inject_ctx_t *ctx)
     }
 
     ctx->pending = block;
+    ctx->borrowed = 0;
 
     return NGX_OK;
 }

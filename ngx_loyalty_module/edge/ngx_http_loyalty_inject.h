@@ -104,7 +104,7 @@ struct ngx_http_loyalty_inject_ctx_s {
     off_t                            received;
     off_t                            added;      /* bytes put in less cut */
 
-    ngx_buf_t                       *pending;    /* NULL: none */
+    ngx_buf_t                       *pending;    /* NULL: nothing in it */
     ngx_chain_t                     *blocks;     /* its kind, for reuse */
     ngx_buf_t                       *buf;
     size_t                           taken;      /* passed on or cut */
@@ -123,6 +123,8 @@ struct ngx_http_loyalty_inject_ctx_s {
     unsigned                         held:1;     /* the header has not gone */
     unsigned                         last:1;     /* nothing comes after buf */
     unsigned                         waits:1;    /* the header may wait on */
+    unsigned                         more:1;     /* buffers in this call */
+    unsigned                         borrowed:1; /* pending is one of them */
     unsigned                         begun:1;    /* some has been passed on */
     unsigned                         changed:1;
     unsigned                         done:1;     /* the rest passes as it is */

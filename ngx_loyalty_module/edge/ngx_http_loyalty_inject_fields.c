@@ -322,26 +322,20 @@ ngx_http_loyalty_field_text(ngx_http_loyalty_fields_t *fields,
     const char *format, const loyalty_str_t *values)
 {
     char           *p, *end;
-    size_t          len;
-    const char     *plain;
     loyalty_str_t   text;
 
     p = fields->last;
     end = fields->room + sizeof(fields->room);
 
-    for (plain = format; *format; format = plain) {
+    while (*format) {
 
-        plain = strstr(format, "%s");
-        len = plain ? (size_t) (plain - format) : ngx_strlen(format);
+        if (format[0] != '%' || format[1] != 's') {
+            if (p == end) {
+                return loyalty_str_null;
+            }
 
-        if (len > (size_t) (end - p)) {
-            return loyalty_str_null;
-        }
-
-        p = (char *) ngx_cpymem(p, format, len);
-
-        if (plain == NULL) {
-            break;
+            *p++ = *format++;
+            continue;
         }
 
         if (values->len > (size_t) (end - p)) {
@@ -350,7 +344,7 @@ ngx_http_loyalty_field_text(ngx_http_loyalty_fields_t *fields,
 
         p = (char *) ngx_cpymem(p, values->data, values->len);
 
-        plain += sizeof("%s") - 1;
+        format += sizeof("%s") - 1;
         values++;
     }
 
