@@ -19,8 +19,6 @@
 #include "ngx_http_loyalty_inject.h"
 
 
-static ngx_int_t ngx_http_loyalty_inject_parameter(ngx_conf_t *cf,
-    ngx_http_loyalty_inject_conf_t *icf, ngx_str_t *value, ngx_str_t *file);
 static ngx_uint_t ngx_http_loyalty_inject_type(ngx_http_request_t *r,
     ngx_http_loyalty_inject_conf_t *icf);
 static ngx_int_t ngx_http_loyalty_inject_buf(
@@ -43,127 +41,6 @@ static ngx_int_t ngx_http_loyalty_inject_send(
     ngx_http_loyalty_inject_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_inject_release(
     ngx_http_loyalty_inject_ctx_t *ctx);
-
-
-char *
-ngx_http_loyalty_inject_directive(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_http_loyalty_filter_loc_conf_t *flcf = conf;
-
-    u_char                          *p;
-    ngx_str_t                       *value, file;
-    ngx_uint_t                       i;
-    loyalty_str_t                    name;
-    ngx_http_loyalty_inject_conf_t  *icf;
-
-    if (flcf->inject != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0 && cf->args->nelts == 2) {
-        flcf->inject = NULL;
-        return NGX_CONF_OK;
-    }
-
-    icf = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_inject_conf_t));
-    if (icf == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    flcf->inject = icf;
-
-    if (ngx_strcmp(value[1].data, "json") == 0) {
-        icf->type = NGX_HTTP_LOYALTY_INJECT_JSON;
-
-    } else if (ngx_strcmp(value[1].data, "html") != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\", \"loyalty_inject\" is "
-                           "\"off\", \"html\" or \"json\"", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    icf->marker = loyalty_str("<loyalty-status></loyalty-status>");
-    ngx_str_set(&icf->name, "loyalty");
-    ngx_str_null(&file);
-
-    for (i = 2; i < cf->args->nelts; i++) {
-        if (ngx_http_loyalty_inject_parameter(cf, icf, &value[i], &file)
-            != NGX_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (icf->type == NGX_HTTP_LOYALTY_INJECT_HTML) {
-        return ngx_http_loyalty_inject_template(cf, &file, icf) == NGX_OK
-               ? NGX_CONF_OK : NGX_CONF_ERROR;
-    }
-
-    name.data = (char *) icf->name.data;
-    name.len = icf->name.len;
-
-    icf->member.data = ngx_pnalloc(cf->pool, 6 * name.len + 3);
-    if (icf->member.data == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    p = ngx_http_loyalty_json_string(icf->member.data, name);
-    *p++ = ':';
-    icf->member.len = p - icf->member.data;
-
-    return NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_inject_parameter(ngx_conf_t *cf,
-    ngx_http_loyalty_inject_conf_t *icf, ngx_str_t *value, ngx_str_t *file)
-{
-    size_t      max;
-    ngx_str_t   text;
-    ngx_uint_t  html;
-
-    html = icf->type == NGX_HTTP_LOYALTY_INJECT_HTML;
-    max = LOYALTY_INJECT_MARKER_MAX;
-
-    if (html && ngx_strncmp(value->data, "marker=", 7) == 0) {
-        text.data = value->data + 7;
-        text.len = value->len - 7;
-        icf->marker.data = (char *) text.data;
-        icf->marker.len = text.len;
-
-    } else if (html && ngx_strncmp(value->data, "template=", 9) == 0) {
-        text.data = value->data + 9;
-        text.len = value->len - 9;
-        max = NGX_MAX_PATH;
-        *file = text;
-
-    } else if (!html && ngx_strncmp(value->data, "name=", 5) == 0) {
-        text.data = value->data + 5;
-        text.len = value->len - 5;
-        icf->name = text;
-
-    } else {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\", \"loyalty_inject %s\" "
-                           "takes %s", value, html ? "html" : "json",
-                           html ? "marker=TEXT and template=FILE"
-                                : "name=TEXT");
-        return NGX_ERROR;
-    }
-
-    if (text.len == 0 || text.len > max) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\", it needs 1 to %uz bytes",
-                           value, max);
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
 
 
 ngx_int_t

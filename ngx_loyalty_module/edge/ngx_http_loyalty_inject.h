@@ -1,7 +1,8 @@
 /*
- * Injection: what its three files share.  _inject.c holds the answer back,
- * moves its bytes on and sets its header; _inject_html.c and _inject_json.c
- * say where something goes in, and what.
+ * Injection: what its files share.  _inject.c holds the answer back and moves
+ * its bytes on; _html.c and _json.c say where something goes in, _fields.c
+ * what it tells, _headers.c what becomes of the headers, _conf.c reads the
+ * directive.
  */
 
 #ifndef _NGX_HTTP_LOYALTY_INJECT_H_INCLUDED_
@@ -140,10 +141,6 @@ ngx_int_t ngx_http_loyalty_inject_html(ngx_http_loyalty_inject_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_inject_json_init(
     ngx_http_loyalty_inject_ctx_t *ctx);
 ngx_int_t ngx_http_loyalty_inject_json(ngx_http_loyalty_inject_ctx_t *ctx);
-
-/* Compiles the file, or the badge of our own when there is none. */
-ngx_int_t ngx_http_loyalty_inject_template(ngx_conf_t *cf, ngx_str_t *file,
-    ngx_http_loyalty_inject_conf_t *icf);
 
 /* Passes on what is between ctx->taken and `to`. */
 ngx_int_t ngx_http_loyalty_inject_pass(ngx_http_loyalty_inject_ctx_t *ctx,

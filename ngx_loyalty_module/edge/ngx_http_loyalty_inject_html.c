@@ -5,44 +5,11 @@
  * last end tag of the body; without that the page stays as it is.  An end tag
  * counts as the last when no more than LOYALTY_INJECT_TAIL_MAX bytes follow,
  * so that one in a script does not.
- *
- * The template sees texts only:
- *
- *   member guest locale label          who, and a name for the whole
- *   status status_id color             of the status held; empty: none
- *   next next_id remaining percent     to the next; empty: no ladder, or top
- *   points pending life_points         figures in the locale's digits
- *   points_text progress_text          "120 points", "£1,000 to bronze"
- *   segment vip at_risk new recurring  the one shown; each that holds: its id
- *   sign_in_url sign_in_text           for guests
  */
 
 
 #include "ngx_http_loyalty_inject.h"
 #include "loyalty_html_scan.h"
-
-
-/* A span, not a block: the marker may stand inside a paragraph. */
-
-static char  ngx_http_loyalty_badge[] =
-    "<span class=\"loyalty-status\" role=\"group\" lang=\"{{locale}}\""
-    " aria-label=\"{{label}}\">"
-    "{{^guest}}"
-    "{{#status}}"
-    "<span class=\"loyalty-status-name\">"
-    "{{#color}}<span aria-hidden=\"true\" style=\"color:{{.}}\">"
-    "&#9679;</span> {{/color}}{{.}}</span> &#183; "
-    "{{/status}}"
-    "<span class=\"loyalty-status-points\">{{points_text}}</span>"
-    "{{#progress_text}}"
-    " &#183; <span class=\"loyalty-status-progress\">{{.}}</span>"
-    "{{/progress_text}}"
-    "{{/guest}}"
-    "{{#guest}}"
-    "{{#sign_in_url}}<a href=\"{{.}}\">{{sign_in_text}}</a>{{/sign_in_url}}"
-    "{{^sign_in_url}}{{sign_in_text}}{{/sign_in_url}}"
-    "{{/guest}}"
-    "</span>";
 
 
 static ngx_int_t ngx_http_loyalty_inject_badge(
@@ -175,69 +142,4 @@ ngx_http_loyalty_badge_render(ngx_http_loyalty_inject_ctx_t *ctx,
     ngx_memcpy(badge->data, buffer, len);
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_loyalty_inject_template(ngx_conf_t *cf, ngx_str_t *file,
-    ngx_http_loyalty_inject_conf_t *icf)
-{
-    size_t                i;
-    ngx_int_t             rc;
-    ngx_str_t             text;
-    loyalty_str_t         source;
-    loyalty_arena_t       arena;
-    ngx_pool_cleanup_t   *cln;
-    loyalty_problem_t    *problem;
-    loyalty_problems_t    problems;
-
-    source = loyalty_str_from(ngx_http_loyalty_badge);
-
-    if (file->len) {
-        if (ngx_loyalty_conf_file(cf, "the template of \"loyalty_inject\"",
-                                  file, LOYALTY_TEMPLATE_SIZE_MAX, &text)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        source.data = (char *) text.data;
-        source.len = text.len;
-    }
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    loyalty_arena_init(&arena, 0);
-    loyalty_problems_init(&problems, &arena);
-
-    rc = NGX_OK;
-
-    if (loyalty_template_compile(source, &problems, &icf->template)
-        != LOYALTY_OK)
-    {
-        for (i = 0; i < ngx_min(problems.count, LOYALTY_PROBLEMS_MAX); i++) {
-            problem = &problems.list[i];
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "template \"%V\", %*s: %*s", file,
-                               problem->pointer.len, problem->pointer.data,
-                               problem->message.len, problem->message.data);
-        }
-
-        rc = NGX_ERROR;
-
-    } else {
-        cln->handler = (ngx_pool_cleanup_pt) loyalty_template_free;
-        cln->data = icf->template;
-
-        icf->used = loyalty_template_bind(icf->template,
-                                          ngx_http_loyalty_field_names,
-                                          NGX_HTTP_LOYALTY_FIELD_N);
-    }
-
-    loyalty_arena_free(&arena);
-
-    return rc;
 }
