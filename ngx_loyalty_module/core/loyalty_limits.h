@@ -70,6 +70,10 @@
 /* Entitlements and holds that one order uses up. */
 #define LOYALTY_ORDER_REDEMPTIONS_MAX 100
 
+/* Entries of one wallet that one order stamps or uses up. */
+#define LOYALTY_ORDER_USES_MAX                                                 \
+    (LOYALTY_ORDER_REDEMPTIONS_MAX + LOYALTY_MEMBER_LIST_MAX)
+
 /* Payments of one order by points; each can be undone, so each is kept. */
 #define LOYALTY_ORDER_SPENDINGS_MAX 100
 

@@ -66,6 +66,7 @@ correct(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
         const loyalty_order_attempt_t *before)
 {
     int64_t life = context->member->points.life;
+    loyalty_status_t rc = LOYALTY_OK;
     loyalty_lot_t lot;
 
     if (attempt->earned_at != before->earned_at && attempt->points > 0) {
@@ -79,9 +80,17 @@ correct(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
         loyalty_order_contribute(context, attempt, life);
     }
 
-    return before->nlines == 0
+    if (before->nlines != attempt->nlines
+        || before->nredemptions != attempt->nredemptions) {
+        rc = loyalty_order_leave_wallet(context, attempt, true);
+        if (rc == LOYALTY_OK) {
+            rc = loyalty_order_use_wallet(context, attempt);
+        }
+    }
+
+    return rc == LOYALTY_OK && before->nlines == 0
                ? loyalty_order_count_products(context, attempt, 1)
-               : LOYALTY_OK;
+               : rc;
 }
 
 static loyalty_status_t

@@ -87,6 +87,13 @@ typedef enum {
     LOYALTY_PHASE_EARNED
 } loyalty_order_phase_t;
 
+/* What an order did to one entry of the wallet. */
+typedef struct {
+    loyalty_str_t entitlement;
+    int32_t stamps; /* given to a punchcard */
+    bool redeemed;  /* used it up, or one ready use of it */
+} loyalty_order_use_t;
+
 /*
  * One attempt: the events seen, what the order is about, what it did to the
  * member.  Its marks stay for ever.
@@ -112,6 +119,8 @@ typedef struct {
     int64_t points;               /* earned, or pending */
     int64_t revoked;              /* of them, by the rule of proportion */
     loyalty_instant_t expires_at; /* of the lot */
+    loyalty_order_use_t *uses;
+    size_t nuses;
 } loyalty_order_attempt_t;
 
 /* Points paid with the order (section 3: a cancelled redemption). */

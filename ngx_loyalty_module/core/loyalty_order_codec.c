@@ -13,6 +13,10 @@
 
 #define FORMAT 1
 
+/* Flags of an attempt. */
+#define COUNTS 1u
+#define USES 2u /* what it did to the wallet follows its figures */
+
 static void
 put_print(loyalty_encoder_t *encoder, uint64_t print)
 {
@@ -227,6 +231,44 @@ get_redemptions(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 }
 
 static void
+put_uses(loyalty_encoder_t *encoder, const loyalty_order_attempt_t *attempt)
+{
+    size_t i;
+
+    loyalty_put_uint(encoder, attempt->nuses);
+    for (i = 0; i < attempt->nuses; i++) {
+        loyalty_put_str(encoder, attempt->uses[i].entitlement);
+        loyalty_put_uint(encoder, attempt->uses[i].redeemed);
+        loyalty_put_uint(encoder, (uint64_t)attempt->uses[i].stamps);
+    }
+}
+
+static loyalty_status_t
+get_uses(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
+         loyalty_order_attempt_t *attempt)
+{
+    loyalty_order_use_t *use;
+    size_t i, n;
+
+    n = loyalty_get_count(decoder, LOYALTY_ORDER_USES_MAX);
+    attempt->nuses = n;
+    decoder->bad |= n == 0;
+    attempt->uses = loyalty_alloc(arena, n * sizeof(*use));
+    if (attempt->uses == NULL) {
+        return LOYALTY_ERROR_MEMORY;
+    }
+
+    for (i = 0; i < n && !decoder->bad; i++) {
+        use = &attempt->uses[i];
+        use->entitlement = loyalty_get_str(decoder, LOYALTY_ID_MAX);
+        use->redeemed = loyalty_get_bool(decoder);
+        use->stamps = (int32_t)loyalty_get_max(decoder, INT32_MAX);
+        decoder->bad |= use->redeemed == (use->stamps != 0);
+    }
+    return LOYALTY_OK;
+}
+
+static void
 put_attempt(loyalty_encoder_t *encoder, const loyalty_order_attempt_t *attempt)
 {
     size_t i;
@@ -244,11 +286,15 @@ put_attempt(loyalty_encoder_t *encoder, const loyalty_order_attempt_t *attempt)
     put_redemptions(encoder, attempt);
 
     loyalty_put_uint(encoder, attempt->phase);
-    loyalty_put_uint(encoder, attempt->counts);
+    loyalty_put_uint(encoder, (attempt->counts ? COUNTS : 0)
+                                  | (attempt->nuses != 0 ? USES : 0));
     loyalty_put_uint(encoder, (uint64_t)attempt->returned);
     loyalty_put_uint(encoder, (uint64_t)attempt->points);
     loyalty_put_uint(encoder, (uint64_t)attempt->revoked);
     loyalty_put_instant(encoder, attempt->expires_at);
+    if (attempt->nuses != 0) {
+        put_uses(encoder, attempt);
+    }
 }
 
 static loyalty_status_t
@@ -256,6 +302,7 @@ get_attempt(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
             loyalty_order_attempt_t *attempt)
 {
     loyalty_status_t rc;
+    uint64_t flags;
     size_t i;
 
     attempt->attempt = (int32_t)loyalty_get_max(decoder, INT32_MAX);
@@ -282,11 +329,18 @@ get_attempt(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 
     attempt->phase =
         (loyalty_order_phase_t)loyalty_get_max(decoder, LOYALTY_PHASE_EARNED);
-    attempt->counts = loyalty_get_bool(decoder);
+    flags = loyalty_get_max(decoder, COUNTS | USES);
+    attempt->counts = (flags & COUNTS) != 0;
     attempt->returned = get_positive(decoder);
     attempt->points = get_positive(decoder);
     attempt->revoked = get_positive(decoder);
     attempt->expires_at = loyalty_get_instant(decoder);
+    if ((flags & USES) != 0) {
+        rc = get_uses(decoder, arena, attempt);
+        if (rc != LOYALTY_OK) {
+            return rc;
+        }
+    }
 
     if (attempt->attempt == 0 || attempt->returned > attempt->total
         || attempt->revoked > attempt->points

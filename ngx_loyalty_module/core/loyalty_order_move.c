@@ -272,7 +272,7 @@ loyalty_order_earn(loyalty_order_context_t *context,
     attempt->revoked = 0; /* of pending points, taken while superseded */
     attempt->expires_at = lot.expires_at;
     loyalty_order_contribute(context, attempt, life);
-    return LOYALTY_OK;
+    return loyalty_order_use_wallet(context, attempt);
 }
 
 loyalty_status_t
@@ -318,5 +318,5 @@ loyalty_order_undo(loyalty_order_context_t *context,
     attempt->phase = LOYALTY_PHASE_NONE;
     attempt->counts = false;
     loyalty_order_contribute(context, attempt, life);
-    return LOYALTY_OK;
+    return loyalty_order_leave_wallet(context, attempt, true);
 }

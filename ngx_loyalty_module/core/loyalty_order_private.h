@@ -4,6 +4,7 @@
  *   loyalty_order.c         apply and spend: the way through
  *   loyalty_order_record.c  the event into the record, or why not
  *   loyalty_order_move.c    the record's consequences for the member
+ *   loyalty_order_wallet.c  stamps and redemptions
  *   loyalty_order_refund.c  refunds, the part of that with rules of its own
  */
 
@@ -108,6 +109,11 @@ loyalty_order_take_points(loyalty_order_context_t *context,
                           int64_t points);
 loyalty_status_t loyalty_order_undo(loyalty_order_context_t *context,
                                     loyalty_order_attempt_t *attempt);
+loyalty_status_t loyalty_order_use_wallet(loyalty_order_context_t *context,
+                                          loyalty_order_attempt_t *attempt);
+loyalty_status_t loyalty_order_leave_wallet(loyalty_order_context_t *context,
+                                            loyalty_order_attempt_t *attempt,
+                                            bool redemptions);
 loyalty_status_t loyalty_order_apply_refunds(loyalty_order_context_t *context,
                                              loyalty_order_attempt_t *attempt);
 
