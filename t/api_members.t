@@ -162,7 +162,7 @@ Loyalty::redis('zadd', 'loyalty:mi:{pages}', map { (0, sprintf 'm%03d', $_) } 1 
 Loyalty::member(pages => {id => sprintf 'm%03d', $_}) for 1 .. 120;
 --- request eval
 ["GET /v1/sites/pages/members", "GET /v1/sites/pages/members?cursor=m050",
- "GET /v1/sites/pages/members?cursor=m050&limit=200", "GET /v1/sites/pages/members?limit=201",
+ "GET /v1/sites/pages/members?cursor=m050&limit=200", "GET /v1/sites/pages/members?limit=1001",
  "GET /v1/sites/pages/members?limit=0", "GET /v1/sites/pages/members?cursor=m120"]
 --- error_code eval: [200, 200, 200, 422, 422, 200]
 --- response_body_like eval

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define LIST_DEFAULT 50
-#define LIST_MAX 200
+#define LIST_MAX 1000
 #define ANSWER_SECONDS 86400
 
 /* A larger answer is not kept for its Idempotency-Key. */

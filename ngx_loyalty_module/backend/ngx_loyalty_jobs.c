@@ -11,7 +11,7 @@
 
 #include "ngx_http_loyalty_backend.h"
 #include "loyalty_apply.h"
-#include "loyalty_check.h"
+#include "loyalty_redis_check.h"
 
 
 #define NGX_LOYALTY_JOB_RUN  500
@@ -134,7 +134,7 @@ ngx_loyalty_job_apply(ngx_loyalty_job_t *job)
 static ngx_int_t
 ngx_loyalty_job_check(ngx_loyalty_job_t *job)
 {
-    return loyalty_check_redis(job->conf, ngx_loyalty_job_log, NULL);
+    return loyalty_redis_check(job->conf, ngx_loyalty_job_log, NULL);
 }
 
 

@@ -3,7 +3,7 @@
  * be and what happens otherwise.
  */
 
-#include "loyalty_check.h"
+#include "loyalty_redis_check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +80,7 @@ check_version(const redisReply *reply, loyalty_log_pt log, void *data)
 }
 
 int
-loyalty_check_redis(const loyalty_store_conf_t *conf, loyalty_log_pt log,
+loyalty_redis_check(const loyalty_store_conf_t *conf, loyalty_log_pt log,
                     void *data)
 {
     loyalty_store_t *store = loyalty_store_open(conf);

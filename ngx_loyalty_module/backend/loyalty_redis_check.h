@@ -3,13 +3,13 @@
  * 3)?  Says in the log what is not, and what to set.
  */
 
-#ifndef LOYALTY_CHECK_H
-#define LOYALTY_CHECK_H
+#ifndef LOYALTY_REDIS_CHECK_H
+#define LOYALTY_REDIS_CHECK_H
 
 #include "loyalty_apply.h"
 
 /* Returns -1 when it has been checked, else in how many ms to try again. */
-int loyalty_check_redis(const loyalty_store_conf_t *conf, loyalty_log_pt log,
+int loyalty_redis_check(const loyalty_store_conf_t *conf, loyalty_log_pt log,
                         void *data);
 
 #endif
