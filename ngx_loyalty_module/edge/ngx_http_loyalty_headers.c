@@ -272,7 +272,9 @@ ngx_http_loyalty_headers_add(ngx_http_request_t *r,
         return;
     }
 
-    ngx_memzero(values, sizeof(values));
+    for (i = 0; i < NGX_HTTP_LOYALTY_HEADER_N; i++) {
+        ngx_str_set(&values[i], "");
+    }
 
     ngx_http_loyalty_headers_values(r, ctx, values);
 

@@ -227,7 +227,7 @@ ngx_http_loyalty_jwt_member(ngx_http_request_t *r,
     json_t     *claims;
     ngx_str_t   value;
 
-    ngx_str_null(member);
+    ngx_str_set(member, "");
 
     if (ngx_http_complex_value(r, &jcf->value, &value) != NGX_OK
         || value.len == 0)

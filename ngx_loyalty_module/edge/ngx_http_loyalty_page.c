@@ -298,10 +298,13 @@ ngx_http_loyalty_page_template(ngx_http_request_t *r, loyalty_str_t source,
                                    LOYALTY_PAGE_SIZE_MAX, &arena, &out)
            == LOYALTY_OK)
     {
-        text->data = ngx_pnalloc(r->pool, out.len);
+        text->data = ngx_pnalloc(r->pool, out.len + 1);
 
         if (text->data) {
-            ngx_memcpy(text->data, out.data, out.len);
+            if (out.len) {
+                ngx_memcpy(text->data, out.data, out.len);
+            }
+
             text->len = out.len;
             rc = NGX_OK;
         }

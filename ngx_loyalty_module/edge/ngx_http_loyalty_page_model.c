@@ -433,7 +433,11 @@ ngx_http_loyalty_model_fill(const char *format, loyalty_str_t first,
 
     while ((mark = strstr(from, "%s")) != NULL) {
         p = ngx_cpymem(p, from, mark - from);
-        p = ngx_cpymem(p, first.data, first.len);
+
+        if (first.len) {
+            p = ngx_cpymem(p, first.data, first.len);
+        }
+
         first = second;
         from = mark + 2;
     }

@@ -227,11 +227,11 @@ ngx_http_loyalty_identify(ngx_http_request_t *r,
     ctx->view = NULL;
     ctx->cache = NGX_HTTP_LOYALTY_BYPASS;
     ctx->resolved = 0;
-    ngx_str_null(&ctx->site);
-    ngx_str_null(&ctx->member);
+    ngx_str_set(&ctx->site, "");
+    ngx_str_set(&ctx->member, "");
 
     if (ngx_http_complex_value(r, llcf->site, &ctx->site) != NGX_OK) {
-        ngx_str_null(&ctx->site);
+        ngx_str_set(&ctx->site, "");
     }
 
     if (ctx->site.len == 0) {
@@ -243,7 +243,7 @@ ngx_http_loyalty_identify(ngx_http_request_t *r,
 
     if (loyalty_site_id_check(id) != LOYALTY_OK) {
         ngx_loyalty_metric(REFUSED_SITE_ID)++;
-        ngx_str_null(&ctx->site);
+        ngx_str_set(&ctx->site, "");
         return;
     }
 
@@ -254,7 +254,7 @@ ngx_http_loyalty_identify(ngx_http_request_t *r,
                && ngx_http_complex_value(r, llcf->member, &ctx->member)
                   != NGX_OK)
     {
-        ngx_str_null(&ctx->member);
+        ngx_str_set(&ctx->member, "");
     }
 
     if (ctx->member.len == 0) {
@@ -266,7 +266,7 @@ ngx_http_loyalty_identify(ngx_http_request_t *r,
 
     if (loyalty_member_id_check(id) != LOYALTY_OK) {
         ngx_loyalty_metric(REFUSED_MEMBER_ID)++;
-        ngx_str_null(&ctx->member);
+        ngx_str_set(&ctx->member, "");
     }
 }
 

@@ -472,7 +472,10 @@ ngx_loyalty_cache_hash(ngx_loyalty_cache_t *cache,
     *p++ = (u_char) kind;
     *p++ = (u_char) site->len;
     p = ngx_cpymem(p, site->data, site->len);
-    p = ngx_cpymem(p, id->data, id->len);
+
+    if (id->len) {
+        p = ngx_cpymem(p, id->data, id->len);
+    }
 
     ngx_loyalty_hash(cache->sh->key, name, p - name, hash);
 

@@ -355,7 +355,11 @@ ngx_loyalty_table_write(ngx_loyalty_table_t *t, const ngx_loyalty_hash_t *hash,
             ngx_loyalty_table_step();
             memcpy(rec, &head, sizeof(ngx_loyalty_record_t));
             ngx_loyalty_table_step();
-            memcpy(rec + 1, data, info->len);
+
+            if (info->len) {
+                memcpy(rec + 1, data, info->len);
+            }
+
             ngx_loyalty_table_settle(at.bucket);
             return;
         }
@@ -368,7 +372,11 @@ ngx_loyalty_table_write(ngx_loyalty_table_t *t, const ngx_loyalty_hash_t *hash,
     rec = ngx_loyalty_table_record(t, place);
     ngx_loyalty_table_step();
     memcpy(rec, &head, sizeof(ngx_loyalty_record_t));
-    memcpy(rec + 1, data, info->len);
+
+    if (info->len) {
+        memcpy(rec + 1, data, info->len);
+    }
+
     ngx_loyalty_table_set(&t->tail, place + units);
 
     if (ngx_loyalty_table_find(t, hash, &at) != NULL) {
