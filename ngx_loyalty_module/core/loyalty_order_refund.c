@@ -117,7 +117,7 @@ static loyalty_status_t
 apply_refund(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
              loyalty_order_refund_t *refund)
 {
-    int64_t life = context->member->points.life, value, due = 0;
+    int64_t life = context->member->points.life, value = 0, due = 0;
     loyalty_order_line_t *line;
     loyalty_status_t rc;
     bool whole;
