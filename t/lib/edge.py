@@ -3,6 +3,7 @@ module in front of a page of its own."""
 
 import http.client
 import json
+import os
 import re
 import subprocess
 
@@ -100,7 +101,7 @@ class Edge:
 
     def run(self, *arguments):
         return subprocess.run(
-            ["nginx", "-p", str(self.folder), "-c", str(self.conf),
+            [os.environ.get("NGINX", "nginx"), "-p", str(self.folder), "-c", str(self.conf),
              *arguments], capture_output=True, check=False)
 
     def listens(self):
