@@ -31,6 +31,7 @@ step(void)
 #define ngx_loyalty_table_step() step()
 
 #include "ngx_loyalty_table.c"
+#include "ngx_loyalty_table_index.c"
 
 #include "ngx_loyalty_hash.h"
 
