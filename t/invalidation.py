@@ -91,6 +91,21 @@ def programs_change(redis, edge):
     publish(redis, version=4)
     tap.ok(edge.everywhere("bronze"), "until the next good one", edge.see())
 
+    redis.cli("CONFIG", "RESETSTAT")
+    publish(redis, version=5, statuses=[
+        {"id": "heavy", "name": {"en": "Heavy"}, "threshold": 1}],
+        templates=[{"id": f"t{i}", "name": f"t{i}", "channel": "email",
+                    "subject": "s", "html": "x" * 200000} for i in range(3)])
+    tap.ok(edge.everywhere("heavy"), "one too large for the zone is used, too",
+           edge.see())
+    edge.see(), edge.see()
+    before = reads(redis)
+    seen = {edge.see() for _ in range(20)}
+    tap.ok(seen == {("heavy", "HIT")} and reads(redis) == before,
+           "and read once a worker", (seen, reads(redis) - before))
+    publish(redis, version=6)
+    tap.ok(edge.everywhere("bronze"), "and replaced", edge.see())
+
 
 def links_break(redis, edge):
     edge.linked(redis)

@@ -114,7 +114,8 @@ void ngx_loyalty_cache_abandon(ngx_loyalty_cache_t *cache,
 
 /*
  * Texts larger than an entry lie in the zone as chunks named by the text's
- * own hash: equal names are equal bytes.  They may be evicted: NGX_DECLINED.
+ * own hash: equal names are equal bytes.  They may be evicted, and one of more
+ * than a quarter of the zone is named but not kept: NGX_DECLINED.
  */
 typedef struct {
     ngx_loyalty_hash_t   hash;
