@@ -93,7 +93,7 @@ loyalty_status_t loyalty_capture_parse(loyalty_str_t bytes,
                                        json_t **document);
 
 /*
- * The event's JSON, a new reference, checked by loyalty_order_event_parse.
+ * The event's JSON in the arena, checked by loyalty_order_event_parse.
  * `currency` is the site's; empty where it is not known: the order's own then.
  * Neither: LOYALTY_ERROR_NOT_FOUND.  Absent: `total` is the sum of the lines'
  * amounts, an amount is quantity x unit_price rounded half up, placed_at `now`.
@@ -105,7 +105,7 @@ loyalty_status_t loyalty_capture_event(const loyalty_capture_order_t *order,
                                        loyalty_instant_t now,
                                        loyalty_arena_t *arena,
                                        loyalty_problems_t *problems,
-                                       json_t **event);
+                                       loyalty_str_t *event);
 
 /* The order's texts as a document in our own field names, for an order whose
  * currency is not known yet; a new reference, NULL: out of memory. */

@@ -440,10 +440,10 @@ static void
 ngx_http_loyalty_capture_order(ngx_http_request_t *r,
     ngx_http_loyalty_capture_ctx_t *ctx, u_char *data, size_t len)
 {
-    char                                *json;
-    json_t                              *document, *event;
+    char                                *raw;
+    json_t                              *document, *texts;
     ngx_time_t                          *tp;
-    loyalty_str_t                        text, member, currency;
+    loyalty_str_t                        text, member, currency, event;
     loyalty_arena_t                      arena;
     loyalty_status_t                     status;
     loyalty_instant_t                    now;
@@ -466,7 +466,8 @@ ngx_http_loyalty_capture_order(ngx_http_request_t *r,
     text.data = (char *) data;
     text.len = len;
     document = NULL;
-    event = NULL;
+    texts = NULL;
+    raw = NULL;
 
     result = ngx_http_loyalty_capture_source(conf, text, &arena, &problems,
                                              &document, &order);
@@ -493,7 +494,15 @@ ngx_http_loyalty_capture_order(ngx_http_request_t *r,
 
         /* The site is not known just now: the shipper will make the event. */
 
-        event = loyalty_capture_to_json(&order);
+        texts = loyalty_capture_to_json(&order);
+        raw = json_dumps(texts, JSON_COMPACT);
+
+        if (raw == NULL) {
+            result = NGX_HTTP_LOYALTY_CAPTURE_NO_MEMORY;
+            goto done;
+        }
+
+        event = loyalty_str_from(raw);
         payload.raw = 1;
         payload.minor = conf->map.minor;
         payload.status = conf->map.status;
@@ -502,13 +511,6 @@ ngx_http_loyalty_capture_order(ngx_http_request_t *r,
         result = (status == LOYALTY_ERROR_MEMORY)
                  ? NGX_HTTP_LOYALTY_CAPTURE_NO_MEMORY
                  : NGX_HTTP_LOYALTY_CAPTURE_INVALID;
-        goto done;
-    }
-
-    json = json_dumps(event, JSON_COMPACT);
-
-    if (json == NULL) {
-        result = NGX_HTTP_LOYALTY_CAPTURE_NO_MEMORY;
         goto done;
     }
 
@@ -524,12 +526,10 @@ ngx_http_loyalty_capture_order(ngx_http_request_t *r,
         payload.server.len = cscf->server_name.len;
     }
 
-    payload.json = loyalty_str_from(json);
+    payload.json = event;
     payload.at = now;
 
     ngx_http_loyalty_capture_submit(r, ctx, &payload);
-
-    free(json);
 
 done:
 
@@ -537,7 +537,8 @@ done:
         ngx_http_loyalty_capture_reject(r, result, &problems);
     }
 
-    json_decref(event);
+    free(raw);
+    json_decref(texts);
     json_decref(document);
     loyalty_arena_free(&arena);
 }

@@ -92,7 +92,7 @@ typedef struct {
     struct ngx_loyalty_goal_s    *goal;
     uint64_t                      id;
     u_char                       *bytes;
-    char                         *event;      /* made of a raw record */
+    u_char                       *event;      /* made of a raw record */
     loyalty_journal_payload_t     payload;
     ngx_msec_t                    started;    /* to be posted */
     unsigned                      sent:1;     /* to Redis */

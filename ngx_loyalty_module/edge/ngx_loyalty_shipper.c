@@ -778,7 +778,7 @@ ngx_loyalty_goal_discard(ngx_loyalty_goal_t *goal)
         }
 
         ngx_free(parcel->bytes);
-        free(parcel->event);
+        ngx_free(parcel->event);
     }
 
     goal->n = 0;

@@ -42,9 +42,9 @@ ngx_loyalty_shipper_program(ngx_loyalty_journal_t *journal,
 ngx_int_t
 ngx_loyalty_shipper_event(ngx_loyalty_parcel_t *parcel, redisReply *reply)
 {
-    json_t                     *program, *document, *event;
+    json_t                     *program, *document;
     ngx_int_t                   rc;
-    loyalty_str_t               currency;
+    loyalty_str_t               currency, event;
     loyalty_arena_t             arena;
     loyalty_problems_t          problems;
     loyalty_capture_map_t       map;
@@ -54,7 +54,6 @@ ngx_loyalty_shipper_event(ngx_loyalty_parcel_t *parcel, redisReply *reply)
     payload = &parcel->payload;
     program = NULL;
     document = NULL;
-    event = NULL;
     rc = NGX_DECLINED;
 
     loyalty_arena_init(&arena, LOYALTY_CAPTURE_MEMORY_MAX);
@@ -85,10 +84,12 @@ ngx_loyalty_shipper_event(ngx_loyalty_parcel_t *parcel, redisReply *reply)
                                         &problems, &event)
                   == LOYALTY_OK)
     {
-        parcel->event = json_dumps(event, JSON_COMPACT);
+        parcel->event = ngx_alloc(event.len, ngx_cycle->log);
 
         if (parcel->event != NULL) {
-            payload->json = loyalty_str_from(parcel->event);
+            ngx_memcpy(parcel->event, event.data, event.len);
+            payload->json.data = (char *) parcel->event;
+            payload->json.len = event.len;
             payload->raw = 0;
             rc = NGX_OK;
 
@@ -101,7 +102,6 @@ ngx_loyalty_shipper_event(ngx_loyalty_parcel_t *parcel, redisReply *reply)
         rc = ngx_loyalty_shipper_dead(parcel, &problems);
     }
 
-    json_decref(event);
     json_decref(document);
     json_decref(program);
     loyalty_arena_free(&arena);

@@ -41,6 +41,7 @@ capture(const char *text, const loyalty_capture_map_t *map,
 {
     loyalty_capture_order_t order;
     loyalty_status_t status;
+    loyalty_str_t event;
 
     result_init(result);
     status = loyalty_capture_parse(loyalty_str_from(text), &result->problems,
@@ -52,7 +53,11 @@ capture(const char *text, const loyalty_capture_map_t *map,
     if (status == LOYALTY_OK) {
         status = loyalty_capture_event(
             &order, map, loyalty_str("bob"), loyalty_str_from(currency), NOW,
-            &result->arena, &result->problems, &result->event);
+            &result->arena, &result->problems, &event);
+    }
+    if (status == LOYALTY_OK) {
+        result->event = json_loadb(event.data, event.len, 0, NULL);
+        assert_non_null(result->event);
     }
     return status;
 }
@@ -413,6 +418,25 @@ an_unknown_currency_can_wait(void **state)
     result_free(&result);
 }
 
+static void
+texts_are_escaped(void **state)
+{
+    loyalty_capture_map_t map;
+    result_t result;
+
+    (void)state;
+
+    loyalty_capture_map_init(&map);
+    assert_int_equal(
+        capture("{\"order_id\":\"a\\\"b\\\\c/\\u00e9\",\"total\":1}", &map,
+                "GBP", &result),
+        LOYALTY_OK);
+    assert_string_equal(
+        json_string_value(json_object_get(result.event, "order_id")),
+        "a\"b\\c/\xc3\xa9");
+    result_free(&result);
+}
+
 int
 main(void)
 {
@@ -423,6 +447,7 @@ main(void)
         cmocka_unit_test(an_event_is_complete),
         cmocka_unit_test(pointers_find_a_shops_own_fields),
         cmocka_unit_test(mistakes_name_their_place),
+        cmocka_unit_test(texts_are_escaped),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(an_unknown_currency_can_wait),
     };
