@@ -405,7 +405,8 @@ line_to_event(conversion_t *c, const loyalty_capture_line_t *line, size_t n,
     }
     json_object_set_new_nocheck(json, "sku", json_text(line->sku));
     if (line->category.data != NULL) {
-        json_object_set_new_nocheck(json, "category", json_text(line->category));
+        json_object_set_new_nocheck(json, "category",
+                                    json_text(line->category));
     }
     json_object_set_new_nocheck(json, "quantity", json_integer(quantity));
 
