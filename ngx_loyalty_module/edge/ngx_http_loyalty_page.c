@@ -43,23 +43,15 @@ ngx_http_loyalty_page_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_loyalty_loc_conf_t *llcf = conf;
 
-    ngx_str_t                     *value, name;
-    ngx_http_core_loc_conf_t      *clcf;
-    ngx_http_loyalty_page_conf_t  *pcf;
+    char       *rv;
+    ngx_str_t  *value, name;
 
-    if (llcf->page) {
-        return "is duplicate";
+    rv = ngx_http_loyalty_page_create(cf, llcf, ngx_http_loyalty_page_handler);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
-    pcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_page_conf_t));
-    if (pcf == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    llcf->page = pcf;
     value = cf->args->elts;
-
-    ngx_str_set(&pcf->directive, "loyalty_page");
 
     if (ngx_strcmp(value[1].data, "tier") != 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -81,15 +73,38 @@ ngx_http_loyalty_page_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         name.len = value[2].len - 7;
 
         if (ngx_loyalty_conf_secret(cf, "the secret of \"loyalty_page\"",
-                                    &name, &pcf->secret)
+                                    &name, &llcf->page->secret)
             != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }
     }
 
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_loyalty_page_create(ngx_conf_t *cf, ngx_http_loyalty_loc_conf_t *llcf,
+    ngx_http_handler_pt handler)
+{
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (llcf->page) {
+        return "is duplicate";
+    }
+
+    llcf->page = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_page_conf_t));
+    if (llcf->page == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+    llcf->page->directive = value[0];
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_http_loyalty_page_handler;
+    clcf->handler = handler;
 
     return NGX_CONF_OK;
 }

@@ -27,6 +27,10 @@ typedef struct {
 } ngx_http_loyalty_answer_t;
 
 
+/* This location's page, answered by `handler`: for the directives. */
+char *ngx_http_loyalty_page_create(ngx_conf_t *cf,
+    ngx_http_loyalty_loc_conf_t *llcf, ngx_http_handler_pt handler);
+
 /*
  * Whether this page may be seen: NGX_OK, or the status to answer with.
  * *preview is set where only a signed link opens it.

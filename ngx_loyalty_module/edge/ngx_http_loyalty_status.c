@@ -24,23 +24,9 @@ ngx_http_loyalty_api_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_loyalty_loc_conf_t *llcf = conf;
 
-    ngx_str_t                     *value;
-    ngx_http_core_loc_conf_t      *clcf;
-    ngx_http_loyalty_page_conf_t  *pcf;
+    ngx_str_t  *value;
 
-    if (llcf->page) {
-        return "is duplicate";
-    }
-
-    pcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_page_conf_t));
-    if (pcf == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    llcf->page = pcf;
     value = cf->args->elts;
-
-    ngx_str_set(&pcf->directive, "loyalty_api");
 
     if (ngx_strcmp(value[1].data, "status") != 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -49,10 +35,8 @@ ngx_http_loyalty_api_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_http_loyalty_status_handler;
-
-    return NGX_CONF_OK;
+    return ngx_http_loyalty_page_create(cf, llcf,
+                                        ngx_http_loyalty_status_handler);
 }
 
 

@@ -16,7 +16,6 @@
 
 typedef enum {
     NGX_LOYALTY_GAUGE_SUM,
-    NGX_LOYALTY_GAUGE_MIN,
     NGX_LOYALTY_GAUGE_MAX,
     NGX_LOYALTY_GAUGE_AGE
 } ngx_loyalty_gauge_kind_e;
@@ -347,7 +346,7 @@ ngx_loyalty_metrics_gauge(ngx_loyalty_gauge_kind_e kind, ngx_uint_t id)
             value = ngx_max(value, cell);
             break;
 
-        default: /* MIN, AGE */
+        default: /* NGX_LOYALTY_GAUGE_AGE */
             value = ngx_min(value, cell);
         }
     }

@@ -129,7 +129,7 @@
 /*
  * id, how the slots of live processes combine, name, labels, help
  *
- * SUM; MIN, MAX; AGE: cells hold the instant in ms since 1970 at which
+ * SUM; MAX; AGE: cells hold the instant in ms since 1970 at which
  * something began (0: it has not), the sample is the age of the oldest in
  * seconds.
  */
