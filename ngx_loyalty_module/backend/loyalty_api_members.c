@@ -561,7 +561,7 @@ loyalty_api_member_orders(loyalty_api_call_t *call)
     loyalty_store_result_t result;
     loyalty_replies_t ids;
     loyalty_str_t id;
-    int64_t rank;
+    int64_t rank = 0;
     size_t limit;
     bool exists;
 

@@ -402,7 +402,7 @@ static loyalty_store_result_t
 load(loyalty_apply_tools_t *tools, loyalty_apply_site_t *site,
      const loyalty_program_t **program, bool ahead, loyalty_replies_t *read)
 {
-    loyalty_store_result_t result;
+    loyalty_store_result_t result = LOYALTY_STORE_CONFLICT;
     loyalty_commands_t more;
     int tries;
 
@@ -471,7 +471,7 @@ static loyalty_store_result_t
 commit(loyalty_apply_tools_t *tools, loyalty_apply_site_t *site,
        const loyalty_program_t **program, bool ahead)
 {
-    loyalty_store_result_t result;
+    loyalty_store_result_t result = LOYALTY_STORE_CONFLICT;
     loyalty_replies_t read;
     int tries;
 

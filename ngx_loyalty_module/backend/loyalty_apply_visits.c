@@ -210,7 +210,7 @@ write_visits(loyalty_apply_tools_t *tools, loyalty_apply_site_t *site,
     loyalty_replies_t replies;
     loyalty_arena_t arena;
     const redisReply *list;
-    loyalty_str_t bytes;
+    loyalty_str_t bytes = loyalty_str_null;
 
     for (i = 0; i < visits->n; i++) {
         if (visits->list[i].at != LOYALTY_UNKNOWN

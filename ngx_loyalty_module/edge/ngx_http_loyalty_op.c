@@ -595,6 +595,8 @@ ngx_http_loyalty_op_build(ngx_http_loyalty_op_t *op)
     value.data = (char *) op->value.data;
     value.len = op->value.len;
 
+    len = 0;
+
     loyalty_arena_init(&arena, NGX_HTTP_LOYALTY_ARENA);
 
     status = loyalty_member_decode(value, &arena, &member);
