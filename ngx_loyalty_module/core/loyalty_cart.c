@@ -487,18 +487,24 @@ same_scope(const loyalty_offer_scope_t *a, const loyalty_offer_scope_t *b)
            && a->patterns == b->patterns;
 }
 
+static loyalty_status_t
+find_scope(candidate_t *candidate, const loyalty_basket_t *basket)
+{
+    return candidate->scope.lines != NULL
+               ? LOYALTY_OK
+               : loyalty_basket_lines(basket, &candidate->offer->scope,
+                                      &candidate->scope);
+}
+
 /* Scope, minimums: against what the basket has left now. */
 static loyalty_status_t
 fits_cart(candidate_t *candidate, const loyalty_basket_t *basket)
 {
     const loyalty_offer_t *offer = candidate->offer;
     loyalty_lines_t conditions;
-    loyalty_status_t rc = LOYALTY_OK;
+    loyalty_status_t rc;
 
-    if (candidate->scope.lines == NULL) {
-        rc = loyalty_basket_lines(basket, &offer->scope, &candidate->scope);
-    }
-
+    rc = find_scope(candidate, basket);
     conditions = candidate->scope;
     if (rc == LOYALTY_OK
         && !same_scope(&offer->scope, &offer->condition_scope)) {
@@ -550,6 +556,32 @@ needs_points(const evaluation_t *e, const candidate_t *candidate)
            && e->points >= 0 && e->points < candidate->offer->loyalty_price;
 }
 
+/* Only these must know what the offer is worth by itself. */
+static loyalty_status_t
+price_alone(evaluation_t *e, candidate_t *candidate,
+            loyalty_reduction_t *alone)
+{
+    const loyalty_offer_t *offer = candidate->offer;
+    bool budget = offer->budget_total != 0 && !offer->min_after_discounts;
+    loyalty_status_t rc;
+
+    *alone = (loyalty_reduction_t){0};
+
+    if (!budget && offer->discount.kind != LOYALTY_DISCOUNT_BUY_X_GET_Y) {
+        return LOYALTY_OK;
+    }
+
+    rc = find_scope(candidate, &e->basket);
+    if (rc != LOYALTY_OK) {
+        return rc;
+    }
+
+    return budget ? loyalty_discount(offer, &candidate->scope, &e->basket,
+                                     alone)
+                  : loyalty_discount_fits(offer, &candidate->scope,
+                                          &e->basket, alone);
+}
+
 /*
  * Everything that can be said before any offer has been applied; with
  * min_after_discounts the cart's part waits for its turn.
@@ -558,7 +590,7 @@ static loyalty_status_t
 judge(evaluation_t *e, candidate_t *candidate)
 {
     const loyalty_offer_t *offer = candidate->offer;
-    loyalty_reduction_t alone = {0};
+    loyalty_reduction_t alone;
     loyalty_status_t rc;
 
     candidate->reason = standing(candidate, e->cart);
@@ -571,22 +603,18 @@ judge(evaluation_t *e, candidate_t *candidate)
         }
     }
 
-    /* Only these two must know what the offer is worth by itself. */
-    if (candidate->reason == LOYALTY_REJECT_NONE
-        && (offer->discount.kind == LOYALTY_DISCOUNT_BUY_X_GET_Y
-            || (offer->budget_total != 0 && !offer->min_after_discounts))) {
-        rc = loyalty_discount(offer, &candidate->scope, &e->basket, &alone);
-        if (rc != LOYALTY_OK) {
-            return rc;
-        }
+    if (candidate->reason != LOYALTY_REJECT_NONE) {
+        return LOYALTY_OK;
     }
 
-    if (candidate->reason == LOYALTY_REJECT_NONE) {
-        candidate->reason =
-            alone.out_of_scope    ? LOYALTY_REJECT_SCOPE_MISMATCH
-            : alone.too_few_units ? LOYALTY_REJECT_MIN_QUANTITY
-                                  : limits(candidate, 0);
+    rc = price_alone(e, candidate, &alone);
+    if (rc != LOYALTY_OK) {
+        return rc;
     }
+
+    candidate->reason = alone.out_of_scope    ? LOYALTY_REJECT_SCOPE_MISMATCH
+                        : alone.too_few_units ? LOYALTY_REJECT_MIN_QUANTITY
+                                              : limits(candidate, 0);
 
     if (candidate->reason == LOYALTY_REJECT_NONE
         && over_budget(candidate, alone.amount)) {

@@ -20,13 +20,15 @@
 #include "loyalty_money.h"
 
 #define PERCENT_ALL 10000
+#define FEW 8 /* SKUs that are sooner compared than searched */
 
 loyalty_status_t
 loyalty_basket_lines(const loyalty_basket_t *basket,
                      const loyalty_offer_scope_t *scope,
                      loyalty_lines_t *lines)
 {
-    size_t i;
+    const uint64_t *hashes = basket->hashes;
+    size_t i, line;
 
     if (scope->kind == LOYALTY_SCOPE_SITE) {
         *lines = basket->all;
@@ -40,10 +42,22 @@ loyalty_basket_lines(const loyalty_basket_t *basket,
         return LOYALTY_ERROR_MEMORY;
     }
 
-    for (i = 0; i < basket->nlines; i++) {
-        if (loyalty_scope_covers(scope, basket->lines[i].sku,
-                                 basket->hashes[i], basket->categories[i])) {
-            lines->lines[lines->n++] = (uint32_t)i;
+    for (line = 0; line < basket->nlines; line++) {
+        if (scope->kind == LOYALTY_SCOPE_PRODUCTS && scope->npatterns == 0
+            && scope->nvalues <= FEW) {
+            for (i = 0; i < scope->nvalues; i++) {
+                if (scope->hashes[i] == hashes[line]) {
+                    break;
+                }
+            }
+            if (i == scope->nvalues) {
+                continue; /* as most offers have it */
+            }
+        }
+
+        if (loyalty_scope_covers(scope, basket->lines[line].sku, hashes[line],
+                                 basket->categories[line])) {
+            lines->lines[lines->n++] = (uint32_t)line;
         }
     }
 
@@ -288,19 +302,33 @@ groups(const loyalty_discount_t *discount, int64_t buys, int64_t gets,
     return discount->max_repeats != 0 ? smaller(k, discount->max_repeats) : k;
 }
 
+static loyalty_status_t
+scope_lines(const loyalty_offer_t *offer, const loyalty_offer_scope_t *scope,
+            const loyalty_lines_t *own, const loyalty_basket_t *basket,
+            loyalty_lines_t *lines)
+{
+    if (scope == &offer->scope) {
+        *lines = *own;
+        return LOYALTY_OK;
+    }
+
+    return loyalty_basket_lines(basket, scope, lines);
+}
+
 /* The untaken units of the lines in either scope. */
 static loyalty_status_t
-take_stock(const loyalty_discount_t *discount, const loyalty_basket_t *basket,
-           stock_t **stock, size_t *n)
+take_stock(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
+           const loyalty_basket_t *basket, stock_t **stock, size_t *n)
 {
     loyalty_lines_t buy, get;
     loyalty_status_t rc;
     size_t line, b = 0, g = 0;
     stock_t item;
 
-    rc = loyalty_basket_lines(basket, discount->buy_scope, &buy);
+    rc = scope_lines(offer, offer->discount.buy_scope, scope, basket, &buy);
     if (rc == LOYALTY_OK) {
-        rc = loyalty_basket_lines(basket, discount->get_scope, &get);
+        rc = scope_lines(offer, offer->discount.get_scope, scope, basket,
+                         &get);
     }
     if (rc != LOYALTY_OK) {
         return rc;
@@ -395,23 +423,72 @@ leave_units(const loyalty_basket_t *basket, loyalty_reduction_t *reduction)
     return LOYALTY_OK;
 }
 
-static loyalty_status_t
-buy_x_get_y(const loyalty_offer_t *offer, const loyalty_basket_t *basket,
-            loyalty_reduction_t *reduction)
-{
-    const loyalty_discount_t *discount = &offer->discount;
-    int64_t buys = 0, gets = 0, either = 0, k, need, units, worth;
-    int64_t base = 0, amount;
-    loyalty_status_t rc;
-    share_t *shares;
+/* The units of either side, and how many whole groups they make. */
+typedef struct {
     stock_t *stock;
-    size_t i, n, line, nshares = 0;
+    size_t n;
+    int64_t gets; /* units that may be given */
+    int64_t groups;
+} sides_t;
 
-    rc = take_stock(discount, basket, &stock, &n);
+static loyalty_status_t
+count_groups(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
+             const loyalty_basket_t *basket, sides_t *sides,
+             loyalty_reduction_t *reduction)
+{
+    int64_t buys = 0, gets = 0, either = 0;
+    loyalty_status_t rc;
+    stock_t *item;
+    size_t i;
+
+    rc = take_stock(offer, scope, basket, &sides->stock, &sides->n);
     if (rc != LOYALTY_OK) {
         return rc;
     }
 
+    for (i = 0; i < sides->n; i++) {
+        item = &sides->stock[i];
+        *(!item->gets ? &buys : !item->buys ? &gets : &either) += item->units;
+    }
+
+    sides->gets = gets + either;
+    sides->groups = groups(&offer->discount, buys, gets, either);
+    reduction->too_few_units = sides->groups == 0;
+    reduction->out_of_scope = sides->groups == 0
+                              && (buys + either == 0 || gets + either == 0);
+    return LOYALTY_OK;
+}
+
+loyalty_status_t
+loyalty_discount_fits(const loyalty_offer_t *offer,
+                      const loyalty_lines_t *scope,
+                      const loyalty_basket_t *basket,
+                      loyalty_reduction_t *reduction)
+{
+    sides_t sides;
+
+    return count_groups(offer, scope, basket, &sides, reduction);
+}
+
+static loyalty_status_t
+buy_x_get_y(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
+            const loyalty_basket_t *basket, loyalty_reduction_t *reduction)
+{
+    const loyalty_discount_t *discount = &offer->discount;
+    int64_t need, units, worth, base = 0, amount;
+    size_t i, line, n, nshares = 0;
+    loyalty_status_t rc;
+    share_t *shares;
+    stock_t *stock;
+    sides_t sides;
+
+    rc = count_groups(offer, scope, basket, &sides, reduction);
+    if (rc != LOYALTY_OK || sides.groups == 0) {
+        return rc;
+    }
+
+    stock = sides.stock;
+    n = sides.n;
     shares = loyalty_alloc(basket->arena, n * sizeof(*shares));
     reduction->units = loyalty_alloc(basket->arena,
                                      2 * basket->nlines * sizeof(int64_t));
@@ -421,23 +498,11 @@ buy_x_get_y(const loyalty_offer_t *offer, const loyalty_basket_t *basket,
 
     reduction->units_left = reduction->units + basket->nlines;
 
-    for (i = 0; i < n; i++) {
-        *(!stock[i].gets ? &buys : !stock[i].buys ? &gets : &either)
-            += stock[i].units;
-    }
-
-    k = groups(discount, buys, gets, either);
-    if (k == 0) {
-        reduction->out_of_scope = buys + either == 0 || gets + either == 0;
-        reduction->too_few_units = true;
-        return LOYALTY_OK;
-    }
-
-    qualify(stock, n, k * discount->buy_quantity,
-            gets + either - k * discount->get_quantity, reduction);
+    need = sides.groups * discount->get_quantity;
+    qualify(stock, n, sides.groups * discount->buy_quantity,
+            sides.gets - need, reduction);
 
     qsort(stock, n, sizeof(*stock), by_getting);
-    need = k * discount->get_quantity;
 
     for (i = 0; i < n && need > 0; i++) {
         if (!stock[i].gets || stock[i].units == 0) {
@@ -498,7 +563,7 @@ loyalty_discount(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
         return amount_each(offer, scope, basket, reduction);
 
     case LOYALTY_DISCOUNT_BUY_X_GET_Y:
-        return buy_x_get_y(offer, basket, reduction);
+        return buy_x_get_y(offer, scope, basket, reduction);
     }
 
     return LOYALTY_ERROR_INVALID;
@@ -512,6 +577,10 @@ loyalty_basket_reduce(loyalty_basket_t *basket,
     size_t i;
 
     for (i = 0; i < basket->nlines; i++) {
+        if (reduction->parts[i] == 0 && reduction->units == NULL) {
+            continue;
+        }
+
         if (reduction->units != NULL) {
             basket->taken[i] += reduction->units[i];
             basket->taken_left[i] += reduction->units_left[i];

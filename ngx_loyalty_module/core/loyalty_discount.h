@@ -56,6 +56,12 @@ loyalty_status_t loyalty_discount(const loyalty_offer_t *offer,
                                   const loyalty_basket_t *basket,
                                   loyalty_reduction_t *reduction);
 
+/* Of a buy_x_get_y only whether there is a whole group for it. */
+loyalty_status_t loyalty_discount_fits(const loyalty_offer_t *offer,
+                                       const loyalty_lines_t *scope,
+                                       const loyalty_basket_t *basket,
+                                       loyalty_reduction_t *reduction);
+
 /* Takes it off. */
 void loyalty_basket_reduce(loyalty_basket_t *basket,
                            const loyalty_reduction_t *reduction);

@@ -17,6 +17,7 @@ __extension__ typedef unsigned __int128 wide_t;
 #define MAGNITUDE_MAX ((uint64_t)INT64_MAX + 1)
 
 #define PLACES_MAX 18
+#define FEW 64 /* parts whose remainders fit the stack */
 
 static const int64_t powers[PLACES_MAX + 1] = {
     INT64_C(1), INT64_C(10), INT64_C(100), INT64_C(1000), INT64_C(10000),
@@ -97,8 +98,16 @@ static loyalty_status_t
 divide(wide_t dividend, uint64_t divisor, bool negative, loyalty_round_t round,
        int64_t *result)
 {
-    wide_t quotient = dividend / divisor;
-    uint64_t rest = (uint64_t)(dividend % divisor);
+    wide_t quotient;
+    uint64_t rest;
+
+    if (dividend <= UINT64_MAX) { /* most money: a fraction of the time */
+        quotient = (uint64_t)dividend / divisor;
+        rest = (uint64_t)dividend % divisor;
+    } else {
+        quotient = dividend / divisor;
+        rest = (uint64_t)(dividend % divisor);
+    }
 
     if (rest != 0) {
         switch (round) {
@@ -328,18 +337,33 @@ count_from(const int64_t *values, size_t n, int64_t least)
     return count;
 }
 
+/* A unit to each of the `left` largest remainders, ties to the earlier. */
+static void
+hand_out(uint64_t *rests, size_t n, int64_t left, int64_t *parts)
+{
+    size_t i, best;
+
+    for (; left > 0; left--) {
+        for (best = 0, i = 1; i < n; i++) {
+            best = rests[i] > rests[best] ? i : best;
+        }
+        rests[best] = 0;
+        parts[best]++;
+    }
+}
+
 /*
- * The remainders wait in parts[] while the units that no share covered are
- * handed out: `left` of them, one each to the largest remainders.  The
- * smallest remainder that still gets one is found by bisection, which needs
- * no memory and no order.
+ * The units that no share covered go to the largest remainders, one each:
+ * `left` of them.  A few parts are looked through for each.  Of many, the
+ * remainders wait in parts[], and the smallest one that still gets a unit is
+ * found by bisection, which needs no memory and no order.
  */
 loyalty_status_t
 loyalty_allocate(int64_t amount, const int64_t *weights, size_t n,
                  int64_t *parts)
 {
     int64_t sum = 0, left = amount, low, high, middle, ties;
-    uint64_t quotient, rest;
+    uint64_t quotient, rest, rests[FEW];
     size_t i;
 
     if (amount < 0) {
@@ -363,9 +387,20 @@ loyalty_allocate(int64_t amount, const int64_t *weights, size_t n,
     }
 
     for (i = 0; i < n; i++) {
-        left -= (int64_t)share((uint64_t)amount, (uint64_t)weights[i],
-                               (uint64_t)sum, &rest);
-        parts[i] = (int64_t)rest;
+        quotient = share((uint64_t)amount, (uint64_t)weights[i],
+                         (uint64_t)sum, &rest);
+        left -= (int64_t)quotient;
+        if (n <= FEW) {
+            rests[i] = rest;
+            parts[i] = (int64_t)quotient;
+        } else {
+            parts[i] = (int64_t)rest;
+        }
+    }
+
+    if (n <= FEW) {
+        hand_out(rests, n, left, parts);
+        return LOYALTY_OK;
     }
 
     low = 0;
