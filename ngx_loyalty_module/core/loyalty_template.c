@@ -514,12 +514,12 @@ uint64_t
 loyalty_template_bind(loyalty_template_t *compiled, const loyalty_str_t *names,
                       size_t n)
 {
-    loyalty_node_t *node = compiled->nodes;
-    loyalty_node_t *end = node + compiled->nnodes;
+    loyalty_node_t *node;
     uint64_t used = 0;
-    size_t i;
+    size_t i, k;
 
-    for (; node < end; node++) {
+    for (k = 0; k < compiled->nnodes; k++) {
+        node = &compiled->nodes[k];
         for (i = 0; i < n && node->parts != NULL; i++) {
             if (loyalty_str_eq(node->text, names[i])) {
                 node->place = (int32_t)i;
