@@ -60,7 +60,8 @@ http {
     }
 }
 END
-nginx -p "$dir" -e "$dir/logs/error.log" -c "$dir/nginx.conf"
+"${TEST_NGINX_BINARY:-nginx}" -p "$dir" -e "$dir/logs/error.log" \
+    -c "$dir/nginx.conf"
 chmod 777 "$dir/api.sock"
 
 api() {

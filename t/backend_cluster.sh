@@ -66,7 +66,8 @@ http {
     }
 }
 END
-    nginx -p "$dir" -e "$dir/logs/$name.log" -c "$dir/$name.conf"
+    "${TEST_NGINX_BINARY:-nginx}" -p "$dir" -e "$dir/logs/$name.log" \
+        -c "$dir/$name.conf"
     chmod 777 "$dir/$name.sock"
     api=$dir/$name.sock
 }

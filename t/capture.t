@@ -17,7 +17,7 @@ Loyalty::program(kuwait => {settings => {currency => 'KWD'}});
 
 our $main = "load_module $ENV{LOYALTY_MODULE};";
 our $http = qq{
-    loyalty_redis unix:$Loyalty::socket;
+    loyalty_redis unix:$Loyalty::socket timeout=$Loyalty::timeout;
     loyalty_zone members 4m;
     loyalty_journal $Loyalty::dir/journal;
 };

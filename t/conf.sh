@@ -39,8 +39,8 @@ for name in edge backend all-in-one; do
         -e "s|/var/lib/loyalty/|$dir/|; s|/run/loyalty/|$dir/|" \
         -e "s|/var/log/nginx/|$dir/|" \
         "$ROOT/conf/$name.conf" >"$dir/$name.conf"
-    check "conf/$name.conf" nginx -t -p "$dir" -e "$dir/error.log" \
-        -c "$dir/$name.conf" -g "pid $dir/pid;"
+    check "conf/$name.conf" "${TEST_NGINX_BINARY:-nginx}" -t -p "$dir" \
+        -e "$dir/error.log" -c "$dir/$name.conf" -g "pid $dir/pid;"
 done
 
 check "conf/prometheus/loyalty.rules.yml" \

@@ -52,7 +52,8 @@ add_block_preprocessor(sub {
     $block->set_value(main_config => "load_module $ENV{LOYALTY_MODULE};")
         unless defined $block->main_config;
     $block->set_value(http_config =>
-        "loyalty_redis unix:$Loyalty::socket timeout=500ms;")
+        "loyalty_redis unix:$Loyalty::socket timeout="
+        . ($ENV{LOYALTY_REDIS_TIMEOUT} // '500ms') . ';')
         unless defined $block->http_config;
     $block->set_value(config => 'location /v1/ { loyalty_backend; }')
         unless defined $block->config;

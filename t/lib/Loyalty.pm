@@ -24,6 +24,9 @@ use MIME::Base64 qw(encode_base64url);
 our $dir = tempdir('loyalty.XXXXXX', TMPDIR => 1, CLEANUP => 1);
 our $socket = "$dir/redis.sock";
 
+# Under a checker all is slower; what is late on purpose has its own.
+our $timeout = $ENV{LOYALTY_REDIS_TIMEOUT} // '50ms';
+
 my $json = JSON::PP->new->canonical->utf8;
 my $owner = $$;
 my $redis;
@@ -164,7 +167,7 @@ sub nginx {
     main::add_block_preprocessor(sub {
         my $block = shift;
         my $http = $block->http_config // '';
-        $http = "loyalty_redis unix:$socket;\n$http"
+        $http = "loyalty_redis unix:$socket timeout=$timeout;\n$http"
             unless $http =~ /loyalty_redis|# bare/;
         $http = "loyalty_zone members 1m;\n$http"
             unless $http =~ /loyalty_zone|# bare/;

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODULES = Path(os.environ.get("LOYALTY_MODULE",
                               ROOT / "build/ngx_http_loyalty_module.so")).parent
+NGINX = os.environ.get("TEST_NGINX_BINARY", "nginx")
 
 
 def free_port():
@@ -227,8 +228,7 @@ class Nginx:
         # to a file: the daemon may keep a pipe open
         with open(self.folder / "out", "wb") as out:
             return subprocess.run(
-                [os.environ.get("TEST_NGINX_BINARY", "nginx"), "-p", str(self.folder),
-                 "-c", str(self.conf), *options],
+                [NGINX, "-p", str(self.folder), "-c", str(self.conf), *options],
                 stdout=out, stderr=out, check=False)
 
     def listens(self):
