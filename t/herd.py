@@ -2,11 +2,13 @@
 """Many at once: one read for a cold member whatever the number of clients
 and workers, a zone that is full, workers that are killed while they write."""
 
+import http.client
 import os
 import random
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -202,6 +204,52 @@ def killed_writers(redis, folder):
     edge.stop()
 
 
+def killed_in_a_write(redis, folder):
+    """A debugger stops the worker where it has the lock and a bucket in its
+    hands, and kills it there."""
+    edge = Edge(folder, redis.address, workers=1)
+    put(redis, "anna", spent_total=500000)
+    edge.linked(redis)
+    edge.see()
+    for place in ("ngx_loyalty_table_write", "ngx_loyalty_table_settle"):
+        put(redis, "anna", spent_total=500000)
+        time.sleep(0.1)
+        victim = edge.pids()[0]
+        debugger = subprocess.Popen(
+            ["gdb", "-q", "-p", str(victim), "-batch", "-ex", f"break {place}",
+             "-ex", "echo ready\\n", "-ex", "continue", "-ex", "kill"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        said = ""
+        for line in debugger.stdout:
+            said += line
+            if line == "ready\n":
+                break
+        shopper = threading.Thread(target=last_request, args=(edge,))
+        shopper.start()
+        said += debugger.communicate(timeout=60)[0]
+        shopper.join()
+        if "ptrace: Operation not permitted" in said:
+            tap.ok(True, f"{place}() # skip no debugger is allowed here")
+            edge.stop()
+            return
+        wait(lambda: victim not in edge.pids() and len(edge.pids()) == 1)
+        tap.ok(f", {place} (" in said or f" {place} (" in said,
+               f"a worker dies in {place}()", said[-500:])
+        seen = wait(lambda: edge.see() == ("silver", "HIT"))
+        tap.ok(seen, "the zone works on", edge.see())
+    locked = [line for line in edge.errors() if "was locked by" in line]
+    tap.ok(len(locked) == 2, "it had the lock each time", edge.errors())
+    edge.stop()
+
+
+def last_request(edge):
+    try:
+        edge.see()
+    except (OSError, http.client.HTTPException):
+        pass
+
+
 def main():
     folder = Folder()
     redis = Redis(folder, "--maxclients", 2000)
@@ -209,6 +257,7 @@ def main():
         one_read(redis, folder)
         full_zone(redis, folder)
         killed_writers(redis, folder)
+        killed_in_a_write(redis, folder)
     finally:
         redis.stop()
         folder.remove()
