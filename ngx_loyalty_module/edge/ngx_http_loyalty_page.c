@@ -247,7 +247,8 @@ ngx_http_loyalty_page_preview(ngx_http_request_t *r,
     token.len = value.len;
 
     return loyalty_token_verify(LOYALTY_TOKEN_PREVIEW, secret, of,
-                                ngx_http_loyalty_instant(), token, payload, &said)
+                                ngx_http_loyalty_instant(), token, payload,
+                                &said)
            == LOYALTY_OK ? NGX_OK : NGX_DECLINED;
 }
 
