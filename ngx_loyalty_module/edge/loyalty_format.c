@@ -197,8 +197,9 @@ plain_figure(const char *currency, loyalty_figure_t *figure)
         snprintf(figure->prefix[0], LOYALTY_FORMAT_AFFIX_SIZE, "%s ",
                  currency);
     }
-    snprintf(figure->prefix[1], LOYALTY_FORMAT_AFFIX_SIZE, "-%s",
-             figure->prefix[0]);
+    figure->prefix[1][0] = '-';
+    memcpy(figure->prefix[1] + 1, figure->prefix[0],
+           LOYALTY_FORMAT_AFFIX_SIZE - 2);
 }
 
 static void
