@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use HTTP::Tiny;
 use lib 't/lib';
 use Loyalty;
 use Test::Nginx::Socket 'no_plan';
@@ -36,7 +37,20 @@ add_block_preprocessor(sub {
         }');
     $block->set_value(request => 'GET /t?s=demo&m=anna')
         unless defined $block->request || defined $block->must_die;
+    $block->set_value(init => 'main::linked()')
+        unless defined $block->http_config || defined $block->must_die;
 });
+
+# The link that comes up makes what was read before it stale.
+sub linked {
+    my $metrics = 'http://127.0.0.1:' . server_port() . '/metrics';
+    for (1 .. 200) {
+        my $answer = HTTP::Tiny->new(timeout => 5)->get($metrics);
+        return if $answer->{content} =~ /^loyalty_invalidation_link_up 1$/m;
+        select undef, undef, undef, 0.05;
+    }
+    die "no link to Redis";
+}
 
 Loyalty::nginx();
 no_shuffle();
