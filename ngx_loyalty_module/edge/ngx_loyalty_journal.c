@@ -499,6 +499,7 @@ static void
 ngx_loyalty_journal_written(ngx_loyalty_journal_t *journal,
     ngx_loyalty_group_t *group)
 {
+    ngx_uint_t                 posts;
     ngx_queue_t               *q;
     ngx_loyalty_journal_op_t  *op;
 
@@ -536,9 +537,11 @@ ngx_loyalty_journal_written(ngx_loyalty_journal_t *journal,
         op->handler(op, NGX_OK);
     }
 
+    posts = group->posts;
+
     ngx_loyalty_journal_group_reset(group);
 
-    ngx_loyalty_shipper_wake(journal->own);
+    ngx_loyalty_shipper_written(journal->own, posts);
 }
 
 

@@ -140,6 +140,8 @@ struct ngx_loyalty_journal_set_s {
     ngx_loyalty_goal_t            goals[LOYALTY_JOURNAL_GOALS];
     unsigned                      own:1;
     unsigned                      dirty:1;    /* the cursor has moved */
+    unsigned                      lags:1;     /* goal of posts: has more to
+                                                 pass over */
 };
 
 
@@ -212,6 +214,11 @@ struct ngx_loyalty_journal_s {
 
 /* The set has new records, or Redis is back. */
 void ngx_loyalty_shipper_wake(ngx_loyalty_journal_set_t *set);
+/* A group has been written, `posts` of it with a URI. */
+void ngx_loyalty_shipper_written(ngx_loyalty_journal_set_t *set,
+    ngx_uint_t posts);
+/* Once a second */
+void ngx_loyalty_shipper_tick(ngx_loyalty_journal_set_t *set);
 ngx_int_t ngx_loyalty_shipper_init(ngx_loyalty_journal_set_t *set);
 void ngx_loyalty_shipper_close(ngx_loyalty_journal_set_t *set);
 /* All was delivered and nothing is under way. */

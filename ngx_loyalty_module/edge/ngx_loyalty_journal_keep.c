@@ -124,6 +124,8 @@ ngx_loyalty_journal_tick(ngx_event_t *ev)
     {
         set = ngx_queue_data(q, ngx_loyalty_journal_set_t, queue);
 
+        ngx_loyalty_shipper_tick(set);
+
         at = ngx_loyalty_shipper_oldest(set);
         if (at != 0 && (oldest == 0 || at < oldest)) {
             oldest = at;

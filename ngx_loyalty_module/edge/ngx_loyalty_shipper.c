@@ -164,6 +164,35 @@ ngx_loyalty_shipper_wake(ngx_loyalty_journal_set_t *set)
 }
 
 
+/*
+ * Orders go at once.  Where none is to be posted, the other goal has but its
+ * cursor to move: that costs a thread's turn, and can wait for the tick.
+ */
+
+void
+ngx_loyalty_shipper_written(ngx_loyalty_journal_set_t *set, ngx_uint_t posts)
+{
+    ngx_loyalty_goal_wake(&set->goals[LOYALTY_JOURNAL_ORDERS]);
+
+    if (posts == 0) {
+        set->lags = 1;
+        return;
+    }
+
+    ngx_loyalty_goal_wake(&set->goals[LOYALTY_JOURNAL_POSTS]);
+}
+
+
+void
+ngx_loyalty_shipper_tick(ngx_loyalty_journal_set_t *set)
+{
+    if (set->lags) {
+        set->lags = 0;
+        ngx_loyalty_goal_wake(&set->goals[LOYALTY_JOURNAL_POSTS]);
+    }
+}
+
+
 /* With the next wake the set is read again from where its cursor now is. */
 
 void
