@@ -5,9 +5,7 @@ and workers, a zone that is full, workers that are killed while they write."""
 import http.client
 import os
 import random
-import selectors
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,42 +15,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 
 from demo import Tap
-from edge import Edge, Folder, Redis, publish, put, reads, store, wait
-from edge import member_bytes
-
-CLIENTS = 1000
+from edge import CLIENTS, Edge, Folder, Redis, ask_all, fill, herd
+from edge import member_bytes, publish, put, reads, store, wait
 
 tap = Tap()
-
-
-def herd(edge, path, clients=CLIENTS):
-    """Connects all, then asks with all at once; the answers by content."""
-    request = f"GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
-    selector = selectors.DefaultSelector()
-    sockets = []
-    for _ in range(clients):
-        sock = socket.create_connection(("127.0.0.1", edge.port), timeout=10)
-        sockets.append(sock)
-    time.sleep(0.2)
-    for sock in sockets:
-        sock.sendall(request)
-        selector.register(sock, selectors.EVENT_READ)
-    answers = {}
-    pids = set()
-    waiting = clients
-    end = time.monotonic() + 10
-    while waiting and time.monotonic() < end:
-        for key, _ in selector.select(1):
-            text = key.fileobj.recv(65536).decode()
-            fields = dict(line.split(": ", 1) for line in
-                          text.split("\r\n")[1:] if ": " in line)
-            answer = (text[9:12], fields.get("X-Tier", ""))
-            answers[answer] = answers.get(answer, 0) + 1
-            pids.add(fields.get("X-Pid"))
-            selector.unregister(key.fileobj)
-            key.fileobj.close()
-            waiting -= 1
-    return answers, pids
 
 
 def one_read(redis, folder):
@@ -100,17 +66,7 @@ def full_zone(redis, folder):
     edge.linked(redis)
     value = member_bytes({"id": "m", "spent_total": 100000})
     count = 20000
-    pipe = b"".join(b"*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n"
-                    % (len(key), key, len(value), value)
-                    for key in (b"loyalty:m:{demo}:f%d" % i
-                                for i in range(count)))
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.connect(str(redis.socket))
-        sock.sendall(pipe)
-        left = 5 * count
-        while left > 0:
-            left -= len(sock.recv(65536))
-    time.sleep(0.3)
+    fill(redis, value, [f"f{i}" for i in range(count)])
 
     wrong = ask_all(edge, [f"f{i}" for i in range(count)])
     tap.ok(wrong == 0, f"{count} members through a zone for 8 000", wrong)
@@ -121,27 +77,6 @@ def full_zone(redis, folder):
     tap.ok(wrong == 0 and seen == ("bronze", "HIT"), "the oldest first", seen)
     tap.ok(edge.errors() == [], "and never fails", edge.errors())
     edge.stop()
-
-
-def ask_all(edge, members, tier="bronze"):
-    """Pipelined on one connection; how many are not of that status."""
-    wrong = 0
-    with socket.create_connection(("127.0.0.1", edge.port)) as sock:
-        file = sock.makefile("rb")
-        for start in range(0, len(members), 100):
-            part = members[start:start + 100]
-            sock.sendall(b"".join(
-                f"GET /?s=demo&m={m} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
-                for m in part))
-            for _ in part:
-                status = file.readline()
-                found = b""
-                while (line := file.readline()) not in (b"\r\n", b""):
-                    if line.startswith(b"X-Tier:"):
-                        found = line.split(b":")[1].strip()
-                wrong += (not status.startswith(b"HTTP/1.1 204")
-                          or found != tier.encode())
-    return wrong
 
 
 def killed_writers(redis, folder):

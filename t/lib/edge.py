@@ -5,12 +5,18 @@ import http.client
 import json
 import os
 import re
+import selectors
+import socket
 import subprocess
+import time
 
 from redis_client import MODULES, ROOT, Folder, Redis, free_port, wait
 
-__all__ = ["Edge", "Folder", "Redis", "member_bytes", "program_bytes",
-           "publish", "put", "reads", "store", "wait"]
+__all__ = ["CLIENTS", "Edge", "Folder", "Redis", "ask_all", "fill", "herd",
+           "member_bytes", "program_bytes", "publish", "put", "reads", "store",
+           "wait"]
+
+CLIENTS = 1000
 
 
 def member_bytes(member):
@@ -195,3 +201,68 @@ def store(redis, key, value):
     done = subprocess.run(["redis-cli", "-s", str(redis.socket), "-x", "SET",
                            key], input=value, capture_output=True, check=True)
     assert done.stdout.strip() == b"OK", done.stdout
+
+
+def fill(redis, value, members, site="demo"):
+    """The same value for all of them, pipelined."""
+    keys = (f"loyalty:m:{{{site}}}:{member}".encode() for member in members)
+    pipe = b"".join(b"*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n"
+                    % (len(key), key, len(value), value) for key in keys)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(redis.socket))
+        sock.sendall(pipe)
+        left = 5 * len(members)
+        while left > 0:
+            left -= len(sock.recv(65536))
+    time.sleep(0.3)
+
+
+def herd(edge, path, clients=CLIENTS):
+    """Connects all, then asks with all at once; the answers by content."""
+    request = f"GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
+    selector = selectors.DefaultSelector()
+    sockets = []
+    for _ in range(clients):
+        sock = socket.create_connection(("127.0.0.1", edge.port), timeout=10)
+        sockets.append(sock)
+    time.sleep(0.2)
+    for sock in sockets:
+        sock.sendall(request)
+        selector.register(sock, selectors.EVENT_READ)
+    answers = {}
+    pids = set()
+    waiting = clients
+    end = time.monotonic() + 10
+    while waiting and time.monotonic() < end:
+        for key, _ in selector.select(1):
+            text = key.fileobj.recv(65536).decode()
+            fields = dict(line.split(": ", 1) for line in
+                          text.split("\r\n")[1:] if ": " in line)
+            answer = (text[9:12], fields.get("X-Tier", ""))
+            answers[answer] = answers.get(answer, 0) + 1
+            pids.add(fields.get("X-Pid"))
+            selector.unregister(key.fileobj)
+            key.fileobj.close()
+            waiting -= 1
+    return answers, pids
+
+
+def ask_all(edge, members, tier="bronze"):
+    """Pipelined on one connection; how many are not of that status."""
+    wrong = 0
+    with socket.create_connection(("127.0.0.1", edge.port)) as sock:
+        file = sock.makefile("rb")
+        for start in range(0, len(members), 100):
+            part = members[start:start + 100]
+            sock.sendall(b"".join(
+                f"GET /?s=demo&m={m} HTTP/1.1\r\nHost: shop\r\n\r\n".encode()
+                for m in part))
+            for _ in part:
+                status = file.readline()
+                found = b""
+                while (line := file.readline()) not in (b"\r\n", b""):
+                    if line.startswith(b"X-Tier:"):
+                        found = line.split(b":")[1].strip()
+                wrong += (not status.startswith(b"HTTP/1.1 204")
+                          or found != tier.encode())
+    return wrong
