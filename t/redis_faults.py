@@ -274,7 +274,8 @@ for _ in range(3):
 tap.ok(wait(lambda: nginx.command("GET", "k") == "$1"),
        "the new worker has its own connection")
 clients = redis.cli("CLIENT", "LIST").count(b"name=") - 1
-tap.ok(wait(lambda: redis.cli("CLIENT", "LIST").count(b"name=") - 1 == 2),
+tap.ok(wait(lambda: redis.cli("CLIENT", "LIST").count(b"name=") - 1 == 2,
+            seconds=20),
        "the old workers have closed theirs", clients)
 finish("outages", nginx, redis)
 
