@@ -51,7 +51,7 @@ put_optional(loyalty_encoder_t *encoder, int64_t value)
 static int64_t
 get_optional(loyalty_decoder_t *decoder)
 {
-    return (int64_t)loyalty_get_max(decoder, (uint64_t)INT64_MAX + 1) - 1;
+    return (int64_t)(loyalty_get_max(decoder, (uint64_t)INT64_MAX + 1) - 1);
 }
 
 static int64_t

@@ -97,11 +97,18 @@ static const loyalty_str_t entities[256] = {
 static loyalty_status_t
 put_escaped(renderer_t *r, loyalty_str_t text)
 {
-    const char *p = text.data, *end = text.data + text.len, *plain = p;
+    const char *p, *end, *plain;
     const loyalty_str_t *entity;
     loyalty_status_t rc;
 
-    for (; p < end; p++) {
+    if (text.len == 0) {
+        return LOYALTY_OK;
+    }
+
+    end = text.data + text.len;
+    plain = text.data;
+
+    for (p = plain; p < end; p++) {
         entity = &entities[(unsigned char)*p];
         if (entity->len == 0) {
             continue;
