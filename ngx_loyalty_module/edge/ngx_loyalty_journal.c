@@ -237,7 +237,10 @@ ngx_loyalty_journal_open(ngx_loyalty_journal_t *journal)
         status = loyalty_journal_set_open(&files, journal->base, ids[i], 0);
     }
 
-    /* Another worker may see a new set before we have locked it, and take it */
+    /*
+     * Another worker may see a new set before we have locked it, take it,
+     * and, as it is empty, remove it.
+     */
 
     for (i = 0; i < NGX_LOYALTY_JOURNAL_TRIES && status != LOYALTY_OK; i++) {
 
@@ -247,7 +250,10 @@ ngx_loyalty_journal_open(ngx_loyalty_journal_t *journal)
 
         status = loyalty_journal_set_open(&files, journal->base, id, 1);
 
-        if (status != LOYALTY_OK && status != LOYALTY_ERROR_REFUSED) {
+        if (status != LOYALTY_OK
+            && status != LOYALTY_ERROR_REFUSED
+            && status != LOYALTY_ERROR_NOT_FOUND)
+        {
             goto failed;
         }
     }
