@@ -567,7 +567,7 @@ invariants_hold_after_any_history(void **state)
     char ids[64][16];
     int64_t balance, entries;
     size_t i, nspendings;
-    long n, count = world_histories(5000);
+    long n, count = world_histories(10000);
     int step;
     book_t book;
 

@@ -715,7 +715,7 @@ arrive(world_t *world, const history_t *histories, loyalty_order_t **orders)
 static void
 any_order_of_arrival_ends_in_one_state(void **state)
 {
-    long n, count = world_histories(4000);
+    long n, count = world_histories(10000);
     int64_t spend, orders, active, pending;
     loyalty_order_t *records[ORDERS];
     history_t histories[ORDERS];
