@@ -3,53 +3,31 @@
  * the answer kept for an Idempotency-Key.
  */
 
-#include "loyalty_api_call.h"
+#include "loyalty_api_route.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <time.h>
 
 #define TRIES 20 /* of an optimistic transaction */
-#define TOKEN_MAX 512
-#define TOKEN_VALUE_MAX 65536
 #define JSON_BODY_MAX (256 * 1024)
-
-typedef enum {
-    SCOPE_READ,
-    SCOPE_WRITE
-} scope_t;
-
-typedef enum {
-    BODY_NONE,
-    BODY_JSON,
-    BODY_NDJSON
-} body_t;
-
-typedef struct {
-    loyalty_method_t method;
-    const char *path; /* behind /v1/; * is any one segment */
-    scope_t scope;
-    body_t body;
-    size_t body_max;
-    loyalty_api_handler_pt handler;
-} route_t;
 
 #define GET LOYALTY_METHOD_GET
 #define POST LOYALTY_METHOD_POST
 #define PUT LOYALTY_METHOD_PUT
 #define PATCH LOYALTY_METHOD_PATCH
 #define DELETE LOYALTY_METHOD_DELETE
-#define READ SCOPE_READ, BODY_NONE, 0
-#define ACT SCOPE_WRITE, BODY_NONE, 0
-#define WRITE SCOPE_WRITE, BODY_JSON, JSON_BODY_MAX
-#define PROGRAM SCOPE_WRITE, BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
-#define QUOTE SCOPE_READ, BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
-#define ORDER SCOPE_WRITE, BODY_JSON, LOYALTY_ORDER_SIZE_MAX
-#define ORDERS SCOPE_WRITE, BODY_NDJSON, LOYALTY_API_BODY_MAX
+#define READ LOYALTY_SCOPE_READ, LOYALTY_BODY_NONE, 0
+#define ACT LOYALTY_SCOPE_WRITE, LOYALTY_BODY_NONE, 0
+#define WRITE LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, JSON_BODY_MAX
+#define PROGRAM                                                                \
+    LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
+#define QUOTE LOYALTY_SCOPE_READ, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
+#define ORDER LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_JSON, LOYALTY_ORDER_SIZE_MAX
+#define ORDERS LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_NDJSON, LOYALTY_API_BODY_MAX
 
-static const route_t routes[] = {
+static const loyalty_api_route_t routes[] = {
     {GET, "sites/*/settings", READ, loyalty_api_get_settings},
     {PUT, "sites/*/settings", PROGRAM, loyalty_api_put_settings},
 
@@ -73,6 +51,8 @@ static const route_t routes[] = {
     {GET, "sites/*/orders/*", READ, loyalty_api_get_order},
 
     {POST, "sites/*/quotes", QUOTE, loyalty_api_quote},
+
+    {GET, "sites/*/audit", READ, loyalty_api_list_audit},
 
     {GET, "sites/*/stats", READ, loyalty_api_stats},
     {GET, "sites/*/dead-letters", READ, loyalty_api_list_dead},
@@ -120,121 +100,6 @@ loyalty_api_session_free(loyalty_api_session_t *session)
     free(session);
 }
 
-static int
-hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* Decodes %XX, and in a query '+', in place; false: not well formed. */
-static bool
-decode(char *text, size_t *len, bool plus)
-{
-    size_t i, n = 0;
-    int high, low;
-
-    for (i = 0; i < *len; i++) {
-        if (text[i] == '%') {
-            if (*len - i < 3 || (high = hex_digit(text[i + 1])) < 0
-                || (low = hex_digit(text[i + 2])) < 0) {
-                return false;
-            }
-            text[n++] = (char)(high << 4 | low);
-            i += 2;
-        } else {
-            text[n++] = plus && text[i] == '+' ? ' ' : text[i];
-        }
-    }
-
-    *len = n;
-    return true;
-}
-
-/* Splits a writable "/v1/a/b" into a, b; false: no path of ours. */
-static bool
-split_path(loyalty_api_call_t *call, char *path, size_t len)
-{
-    char *p = path + 4, *end = path + len, *slash;
-    size_t n;
-
-    if (len < 4 || memcmp(path, "/v1/", 4) != 0) {
-        return false;
-    }
-
-    for (; p <= end; p = slash + 1) {
-        slash = memchr(p, '/', (size_t)(end - p));
-        slash = slash != NULL ? slash : end;
-        n = (size_t)(slash - p);
-
-        if (call->nsegments == LOYALTY_API_SEGMENTS_MAX
-            || !decode(p, &n, false)) {
-            return false;
-        }
-
-        call->segments[call->nsegments++] = (loyalty_str_t){p, n};
-    }
-
-    return true;
-}
-
-static bool
-split_query(loyalty_api_call_t *call, char *query, size_t len)
-{
-    char *p = query, *end = query + len, *next, *equals;
-    size_t name, value;
-
-    for (; p < end; p = next + 1) {
-        next = memchr(p, '&', (size_t)(end - p));
-        next = next != NULL ? next : end;
-        equals = memchr(p, '=', (size_t)(next - p));
-        equals = equals != NULL ? equals : next;
-        name = (size_t)(equals - p);
-        value = equals < next ? (size_t)(next - equals - 1) : 0;
-
-        if (call->nquery == LOYALTY_API_QUERY_MAX || !decode(p, &name, true)
-            || (value != 0 && !decode(equals + 1, &value, true))) {
-            return false;
-        }
-
-        call->query[call->nquery++] = (loyalty_api_parameter_t){
-            {p, name}, {value != 0 ? equals + 1 : p + name, value}};
-    }
-
-    return true;
-}
-
-static bool
-split_uri(loyalty_api_call_t *call)
-{
-    loyalty_str_t uri = call->request->uri;
-    size_t path = uri.len;
-    char *copy, *mark;
-
-    if (uri.len > LOYALTY_API_URI_MAX) {
-        return false;
-    }
-
-    copy = loyalty_alloc(call->arena, uri.len + 1);
-    if (copy == NULL) {
-        return false;
-    }
-
-    memcpy(copy, uri.data, uri.len);
-    mark = memchr(copy, '?', uri.len);
-
-    if (mark != NULL) {
-        path = (size_t)(mark - copy);
-        if (!split_query(call, mark + 1, uri.len - path - 1)) {
-            return false;
-        }
-    }
-
-    return split_path(call, copy, path);
-}
-
 static bool
 fits(const char *pattern, const loyalty_str_t *segments, size_t n)
 {
@@ -262,7 +127,7 @@ fits(const char *pattern, const loyalty_str_t *segments, size_t n)
 }
 
 /* The route, or NULL; *allowed are the methods that the path has. */
-static const route_t *
+static const loyalty_api_route_t *
 find_route(const loyalty_api_call_t *call, unsigned *allowed)
 {
     size_t i;
@@ -310,148 +175,17 @@ loyalty_api_body_max(loyalty_method_t method, loyalty_str_t uri)
     loyalty_api_request_t request = {.method = method, .uri = uri};
     loyalty_api_call_t call = {.request = &request};
     loyalty_arena_t arena;
-    const route_t *route = NULL;
+    const loyalty_api_route_t *route = NULL;
     unsigned allowed;
 
     loyalty_arena_init(&arena, 0);
     call.arena = &arena;
-    if (split_uri(&call)) {
+    if (loyalty_api_split_uri(&call)) {
         route = find_route(&call, &allowed);
     }
     loyalty_arena_free(&arena);
 
     return route != NULL ? route->body_max : 0;
-}
-
-static void
-sha256_hex(const loyalty_str_t *parts, size_t n, char hex[65])
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    unsigned len = 0, i;
-    uint64_t size;
-    size_t part;
-    bool ok;
-
-    ok = context != NULL
-         && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
-
-    for (part = 0; ok && part < n; part++) {
-        size = parts[part].len;
-        ok = (n == 1
-              || EVP_DigestUpdate(context, &size, sizeof(size)) == 1)
-             && EVP_DigestUpdate(context, parts[part].data, size) == 1;
-    }
-
-    ok = ok && EVP_DigestFinal_ex(context, digest, &len) == 1;
-    EVP_MD_CTX_free(context);
-
-    for (i = 0; ok && i < len; i++) {
-        snprintf(hex + i * 2, 3, "%02x", digest[i]);
-    }
-
-    if (!ok) {
-        hex[0] = '\0'; /* no token has this hash */
-    }
-}
-
-static bool
-contains(const json_t *list, loyalty_str_t name, bool wildcard)
-{
-    json_t *item;
-    size_t i;
-
-    json_array_foreach(list, i, item) {
-        if (json_is_string(item)
-            && ((wildcard && strcmp(json_string_value(item), "*") == 0)
-                || loyalty_str_eq(loyalty_str_from(json_string_value(item)),
-                                  name))) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-/* The token's value: {"name","sites":[],"scopes":[]}. */
-static bool
-check_token(loyalty_api_call_t *call, const route_t *route,
-            loyalty_str_t value)
-{
-    loyalty_str_t scope = route->scope == SCOPE_WRITE ? loyalty_str("write")
-                                                      : loyalty_str("read");
-    json_t *json = NULL;
-    const char *name;
-    bool ok = false;
-
-    if (value.data != NULL && value.len <= TOKEN_VALUE_MAX) {
-        json = json_loadb(value.data, value.len, 0, NULL);
-    }
-
-    if (!json_is_object(json)) {
-        loyalty_api_error(call, 401, "unauthorized",
-                          "the token is not known");
-    } else if (!contains(json_object_get(json, "sites"), call->segments[1],
-                         true)) {
-        loyalty_api_error(call, 403, "forbidden",
-                          "the token is not for this site");
-    } else if (!contains(json_object_get(json, "scopes"), scope, false)) {
-        loyalty_api_error(call, 403, "forbidden",
-                          "the token has no scope \"%.*s\"", (int)scope.len,
-                          scope.data);
-    } else {
-        ok = true;
-        name = json_string_value(json_object_get(json, "name"));
-        snprintf(call->token_name, sizeof(call->token_name), "%s",
-                 name != NULL ? name : "");
-    }
-
-    json_decref(json);
-
-    return ok;
-}
-
-static loyalty_store_result_t
-authorize(loyalty_api_call_t *call, const route_t *route, bool *ok)
-{
-    loyalty_str_t token = call->request->authorization, prefix, value;
-    loyalty_commands_t *commands = &call->session->commands;
-    loyalty_store_result_t result;
-    loyalty_replies_t replies;
-    char key[LOYALTY_KEY_MAX], hex[65];
-
-    *ok = false;
-
-    if (token.len < 8 || token.len > TOKEN_MAX
-        || strncasecmp(token.data, "Bearer ", 7) != 0) {
-        loyalty_api_error(call, 401, "unauthorized",
-                          "send the header Authorization: Bearer TOKEN");
-        return LOYALTY_STORE_OK;
-    }
-
-    token.data += 7;
-    token.len -= 7;
-    sha256_hex(&token, 1, hex);
-
-    prefix = call->session->conf->prefix;
-    snprintf(key, sizeof(key), "%.*s:tokens", (int)prefix.len, prefix.data);
-    loyalty_commands_reset(commands);
-    loyalty_command_words(commands, "HGET", key, hex, NULL);
-    loyalty_replies_init(&replies);
-    result = loyalty_store_call(call->session->store, loyalty_str_from(key),
-                                commands, &replies);
-
-    if (result == LOYALTY_STORE_OK) {
-        if (loyalty_reply_str(replies.list[0], &value)) {
-            *ok = check_token(call, route, value);
-        } else {
-            result = LOYALTY_STORE_MALFORMED;
-        }
-    }
-
-    loyalty_replies_free(&replies);
-
-    return result;
 }
 
 static bool
@@ -465,12 +199,12 @@ is_type(loyalty_str_t header, const char *type)
 }
 
 static bool
-read_body(loyalty_api_call_t *call, const route_t *route)
+read_body(loyalty_api_call_t *call, const loyalty_api_route_t *route)
 {
     const loyalty_api_request_t *request = call->request;
     json_error_t error;
 
-    if (route->body == BODY_NONE) {
+    if (route->body == LOYALTY_BODY_NONE) {
         return true;
     }
 
@@ -480,7 +214,7 @@ read_body(loyalty_api_call_t *call, const route_t *route)
         return false;
     }
 
-    if (route->body == BODY_NDJSON) {
+    if (route->body == LOYALTY_BODY_NDJSON) {
         if (!is_type(request->content_type, "application/x-ndjson")
             && !is_type(request->content_type, "application/ndjson")) {
             loyalty_api_error(call, 415, "unsupported_media_type",
@@ -540,7 +274,7 @@ check_idempotency_key(loyalty_api_call_t *call)
         return false;
     }
 
-    sha256_hex(parts, 2, call->fingerprint);
+    loyalty_api_sha256(parts, 2, call->fingerprint);
     return true;
 }
 
@@ -601,7 +335,7 @@ look_for_answer(loyalty_api_call_t *call, bool *done)
 }
 
 static loyalty_store_result_t
-run(loyalty_api_call_t *call, const route_t *route)
+run(loyalty_api_call_t *call, const loyalty_api_route_t *route)
 {
     loyalty_store_result_t result = LOYALTY_STORE_CONFLICT;
     loyalty_api_response_t *response = call->response;
@@ -612,6 +346,7 @@ run(loyalty_api_call_t *call, const route_t *route)
          tries++) {
         free(response->body);
         *response = (loyalty_api_response_t){0};
+        loyalty_api_audit_forget(call);
 
         result = look_for_answer(call, &done);
         if (result == LOYALTY_STORE_OK && !done) {
@@ -664,11 +399,11 @@ static loyalty_store_result_t
 serve(loyalty_api_call_t *call)
 {
     loyalty_store_result_t result;
-    const route_t *route;
+    const loyalty_api_route_t *route;
     unsigned allowed;
     bool ok;
 
-    if (!split_uri(call)) {
+    if (!loyalty_api_split_uri(call)) {
         loyalty_api_error(call, 400, "invalid_uri",
                           "the path or the query is not well formed");
         return LOYALTY_STORE_OK;
@@ -680,7 +415,7 @@ serve(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
-    result = authorize(call, route, &ok);
+    result = loyalty_api_authorize(call, route, &ok);
     if (result != LOYALTY_STORE_OK || !ok) {
         return result;
     }
@@ -692,6 +427,7 @@ serve(loyalty_api_call_t *call)
 
     call->scope.prefix = call->session->conf->prefix;
     call->scope.site = call->segments[1];
+    call->audited = route->scope == LOYALTY_SCOPE_WRITE;
 
     if (!read_body(call, route) || !check_idempotency_key(call)) {
         return LOYALTY_STORE_OK;
@@ -719,5 +455,6 @@ loyalty_api(loyalty_api_session_t *session,
     explain(&call, serve(&call));
 
     json_decref(call.body);
+    loyalty_api_audit_forget(&call);
     loyalty_arena_reset(&session->arena);
 }

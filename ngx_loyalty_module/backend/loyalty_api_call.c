@@ -154,6 +154,23 @@ loyalty_api_limit(loyalty_api_call_t *call, size_t *limit)
     return true;
 }
 
+bool
+loyalty_api_is_stream_id(loyalty_str_t id)
+{
+    size_t i, dashes = 0;
+
+    for (i = 0; i < id.len; i++) {
+        if (id.data[i] == '-') {
+            dashes++;
+        } else if (id.data[i] < '0' || id.data[i] > '9') {
+            return false;
+        }
+    }
+
+    return id.len >= 3 && id.len <= 41 && dashes == 1 && id.data[0] != '-'
+           && id.data[id.len - 1] != '-';
+}
+
 void
 loyalty_api_set_str(json_t *object, const char *name, loyalty_str_t text)
 {
@@ -238,6 +255,7 @@ loyalty_api_commit(loyalty_api_call_t *call)
     loyalty_api_session_t *session = call->session;
 
     keep_answer(call);
+    loyalty_api_audit(call);
     loyalty_command(&session->commands, "EXEC", 1);
     session->watching = false;
 

@@ -16,6 +16,7 @@
 
 #define LOYALTY_API_SEGMENTS_MAX 6
 #define LOYALTY_API_QUERY_MAX 16
+#define LOYALTY_API_WHO_MAX 256
 
 struct loyalty_api_session_s {
     const loyalty_store_conf_t *conf;
@@ -47,8 +48,14 @@ typedef struct {
     size_t nquery;
 
     json_t *body; /* of a JSON route; NULL otherwise */
-    char token_name[64];
+    char who[LOYALTY_API_WHO_MAX]; /* the token's name, the account's e-mail */
     char fingerprint[65]; /* of an idempotent request; empty: it is not */
+
+    /* For the audit, set by a handler before it commits: the object as it was
+     * and as it is, each a reference or NULL. */
+    bool audited;
+    json_t *audit_before;
+    json_t *audit_after;
 } loyalty_api_call_t;
 
 typedef loyalty_store_result_t (*loyalty_api_handler_pt)(
@@ -83,6 +90,9 @@ loyalty_str_t loyalty_api_query(const loyalty_api_call_t *call,
 /* ?limit= within 1-200, 50 by default; false: the error is written. */
 bool loyalty_api_limit(loyalty_api_call_t *call, size_t *limit);
 
+/* A stream id, "1-2"; anything else names nothing. */
+bool loyalty_api_is_stream_id(loyalty_str_t id);
+
 /* Adds json (its reference is taken) or NULL under a name, unless it has no
  * value; strings that are empty are left out. */
 void loyalty_api_set_str(json_t *object, const char *name, loyalty_str_t text);
@@ -103,9 +113,14 @@ void loyalty_api_watch(loyalty_api_call_t *call, const char *kind,
 
 /*
  * session->commands is MULTI ...; adds the answer to be given again to this
- * Idempotency-Key, then EXEC, and runs it.  The response must be written.
+ * Idempotency-Key and the audit's entry, then EXEC, and runs it.  The response
+ * must be written.
  */
 loyalty_store_result_t loyalty_api_commit(loyalty_api_call_t *call);
+
+/* The audit's entry of this call, for a route that is audited. */
+void loyalty_api_audit(loyalty_api_call_t *call);
+void loyalty_api_audit_forget(loyalty_api_call_t *call);
 
 /* The site's program.  OK with NULL: the site does not exist, which the
  * response says. */
@@ -144,6 +159,8 @@ loyalty_store_result_t loyalty_api_post_orders(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_order(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_quote(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_list_audit(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_stats(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_list_dead(loyalty_api_call_t *call);

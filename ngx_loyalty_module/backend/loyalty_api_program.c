@@ -234,6 +234,8 @@ replace_settings(loyalty_api_call_t *call, loyalty_api_edit_t *edit)
     json_object_set_new(settings, "id",
                         json_stringn(call->scope.site.data,
                                      call->scope.site.len));
+    call->audit_before = json_incref(json_object_get(edit->document,
+                                                     "settings"));
     json_object_set_new(edit->document, "settings", settings);
 
     edit->program = NULL;
@@ -259,6 +261,7 @@ replace_settings(loyalty_api_call_t *call, loyalty_api_edit_t *edit)
         return result;
     }
 
+    call->audit_after = json_incref(settings);
     loyalty_api_json(call, fresh ? 201 : 200, shown_settings(edit->program));
     loyalty_api_etag(call, edit->program->version);
 

@@ -180,24 +180,6 @@ dead_letter(const redisReply *entry)
     return json;
 }
 
-/* A stream id, "1-2"; anything else names nothing. */
-static bool
-is_stream_id(loyalty_str_t id)
-{
-    size_t i, dashes = 0;
-
-    for (i = 0; i < id.len; i++) {
-        if (id.data[i] == '-') {
-            dashes++;
-        } else if (id.data[i] < '0' || id.data[i] > '9') {
-            return false;
-        }
-    }
-
-    return id.len >= 3 && id.len <= 41 && dashes == 1 && id.data[0] != '-'
-           && id.data[id.len - 1] != '-';
-}
-
 loyalty_store_result_t
 loyalty_api_list_dead(loyalty_api_call_t *call)
 {
@@ -221,7 +203,7 @@ loyalty_api_list_dead(loyalty_api_call_t *call)
     start = loyalty_str("-");
     if (cursor.len != 0) {
         text = loyalty_alloc(call->arena, cursor.len + 1);
-        if (!is_stream_id(cursor) || text == NULL) {
+        if (!loyalty_api_is_stream_id(cursor) || text == NULL) {
             loyalty_api_error(call, 422, "invalid_cursor",
                               "the cursor is not one of this list");
             return LOYALTY_STORE_OK;
@@ -282,7 +264,7 @@ find_dead(loyalty_api_call_t *call, loyalty_replies_t *replies,
     *payload = loyalty_str_null;
     *journal = loyalty_str_null;
 
-    if (is_stream_id(id)) {
+    if (loyalty_api_is_stream_id(id)) {
         loyalty_commands_reset(commands);
         loyalty_api_watch(call, "s", loyalty_str("dead"));
         loyalty_api_command(call, "XRANGE", "s", loyalty_str("dead"), 2);

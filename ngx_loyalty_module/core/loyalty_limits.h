@@ -243,4 +243,8 @@
 /* Sites whose stream a worker watches for losses. */
 #define LOYALTY_SHIP_SITES_MAX 1024
 
+/* The audit of a site: years of changes by staff; and one object of it. */
+#define LOYALTY_AUDIT_ENTRIES_MAX 100000
+#define LOYALTY_AUDIT_OBJECT_MAX 16384
+
 #endif

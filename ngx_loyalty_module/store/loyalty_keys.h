@@ -14,6 +14,7 @@
  *   loyalty:s:{site}:visits           stream  visits, capped
  *   loyalty:s:{site}:posts            stream  order posts left to the back end
  *   loyalty:s:{site}:dead             stream  dead letters
+ *   loyalty:s:{site}:audit           stream  changes by staff, the newest
  *   loyalty:x:{site}:lease            string  who applies, fencing token
  *   loyalty:x:{site}:stats            hash    counters of the pipeline
  *   loyalty:i:{site}:key              string  idempotency answers, 24 h

@@ -1,0 +1,49 @@
+/*
+ * A route and what a request goes through before its handler.
+ *
+ *   path, query -> route -> who calls, and may they -> body -> handler
+ *
+ * For loyalty_api*.c alone.
+ */
+
+#ifndef LOYALTY_API_ROUTE_H
+#define LOYALTY_API_ROUTE_H
+
+#include "loyalty_api_call.h"
+
+/* What the caller must be allowed. */
+typedef enum {
+    LOYALTY_SCOPE_READ,
+    LOYALTY_SCOPE_WRITE,
+    LOYALTY_SCOPE_ORDERS /* to write, many a second: not audited */
+} loyalty_api_scope_t;
+
+typedef enum {
+    LOYALTY_BODY_NONE,
+    LOYALTY_BODY_JSON,
+    LOYALTY_BODY_NDJSON
+} loyalty_api_body_t;
+
+typedef struct {
+    loyalty_method_t method;
+    const char *path; /* behind /v1/; * is any one segment */
+    loyalty_api_scope_t scope;
+    loyalty_api_body_t body;
+    size_t body_max;
+    loyalty_api_handler_pt handler;
+} loyalty_api_route_t;
+
+/* The path and the query of the request into the call, decoded; false: not
+ * well formed, or no path of ours. */
+bool loyalty_api_split_uri(loyalty_api_call_t *call);
+
+/* Who calls, and whether they may.  *ok false: the error is written. */
+loyalty_store_result_t loyalty_api_authorize(loyalty_api_call_t *call,
+                                             const loyalty_api_route_t *route,
+                                             bool *ok);
+
+/* Hex SHA-256 of one text, or of several, each with its length before it.
+ * Empty when there is no memory for it. */
+void loyalty_api_sha256(const loyalty_str_t *parts, size_t n, char hex[65]);
+
+#endif
