@@ -75,6 +75,8 @@ loyalty_api_session_create(const loyalty_store_conf_t *conf)
     session->store = loyalty_store_open(conf);
     session->programs = loyalty_programs_create();
     session->batch = loyalty_batch_create();
+    loyalty_member_change_init(&session->change, session->store,
+                               session->programs);
     loyalty_commands_init(&session->commands);
     loyalty_arena_init(&session->arena, 0);
 
@@ -95,6 +97,7 @@ loyalty_api_session_free(loyalty_api_session_t *session)
     }
     loyalty_programs_free(session->programs);
     loyalty_batch_free(session->batch);
+    loyalty_member_change_free(&session->change);
     loyalty_commands_free(&session->commands);
     loyalty_arena_free(&session->arena);
     free(session);

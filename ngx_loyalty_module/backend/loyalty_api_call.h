@@ -13,6 +13,7 @@
 
 #include "loyalty_api.h"
 #include "loyalty_batch.h"
+#include "loyalty_member_change.h"
 
 #define LOYALTY_API_SEGMENTS_MAX 6
 #define LOYALTY_API_QUERY_MAX 16
@@ -23,6 +24,7 @@ struct loyalty_api_session_s {
     loyalty_store_t *store;
     loyalty_programs_t *programs;
     loyalty_batch_t *batch;
+    loyalty_member_change_t change;
     loyalty_commands_t commands;
     loyalty_arena_t arena;
     bool watching; /* something, until a commit or the call's end */
@@ -127,13 +129,31 @@ void loyalty_api_audit_forget(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_program(loyalty_api_call_t *call,
                                            const loyalty_program_t **program);
 
-/* Reads (and with `watch` WATCHes) a member; its bytes stay in `replies`.
- * *found false: there is none, and nothing is written about it. */
+/*
+ * WATCHes and reads a member to be changed, with the caller's own `reads`
+ * (NULL: none), into session->change.  OK with NULL in *slot: there is no such
+ * site, which the response says.  A member that is not there is slot->fresh.
+ */
+loyalty_store_result_t loyalty_api_load_member(loyalty_api_call_t *call,
+                                               loyalty_str_t id,
+                                               const loyalty_commands_t *reads,
+                                               loyalty_member_slot_t **slot);
+
+/* Empties session->commands, begins MULTI and writes session->change's
+ * members; the handler may add to it before it commits. */
+void loyalty_api_begin(loyalty_api_call_t *call);
+
+/* Only reads a member; its bytes stay in `replies`.  *found false: there is
+ * none, and nothing is written about it. */
 loyalty_store_result_t loyalty_api_read_member(loyalty_api_call_t *call,
-                                               loyalty_str_t id, bool watch,
+                                               loyalty_str_t id,
                                                loyalty_replies_t *replies,
                                                loyalty_member_t *member,
                                                bool *found);
+
+/* The member's id in the path, if a member can have it; false: 404 is
+ * written. */
+bool loyalty_api_member_id(loyalty_api_call_t *call, loyalty_str_t *id);
 
 /* Handlers, by resource. */
 loyalty_store_result_t loyalty_api_get_settings(loyalty_api_call_t *call);

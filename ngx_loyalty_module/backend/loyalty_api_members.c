@@ -5,9 +5,8 @@
 #include "loyalty_api_call.h"
 #include "loyalty_member_edit.h"
 
-/* The id in the path, if a member can have it; false: 404 is written. */
-static bool
-member_id(loyalty_api_call_t *call, loyalty_str_t *id)
+bool
+loyalty_api_member_id(loyalty_api_call_t *call, loyalty_str_t *id)
 {
     *id = call->segments[3];
 
@@ -20,7 +19,7 @@ member_id(loyalty_api_call_t *call, loyalty_str_t *id)
 }
 
 loyalty_store_result_t
-loyalty_api_read_member(loyalty_api_call_t *call, loyalty_str_t id, bool watch,
+loyalty_api_read_member(loyalty_api_call_t *call, loyalty_str_t id,
                         loyalty_replies_t *replies, loyalty_member_t *member,
                         bool *found)
 {
@@ -29,16 +28,13 @@ loyalty_api_read_member(loyalty_api_call_t *call, loyalty_str_t id, bool watch,
 
     *found = false;
     loyalty_commands_reset(&call->session->commands);
-    if (watch) {
-        loyalty_api_watch(call, "m", id);
-    }
     loyalty_api_command(call, "GET", "m", id, 0);
     result = loyalty_api_read(call, replies);
     if (result != LOYALTY_STORE_OK) {
         return result;
     }
 
-    if (!loyalty_reply_str(replies->list[watch ? 1 : 0], &bytes)) {
+    if (!loyalty_reply_str(replies->list[0], &bytes)) {
         return LOYALTY_STORE_MALFORMED;
     }
 
@@ -52,23 +48,38 @@ loyalty_api_read_member(loyalty_api_call_t *call, loyalty_str_t id, bool watch,
                ? LOYALTY_STORE_OK : LOYALTY_STORE_MALFORMED;
 }
 
-/* MULTI and SET of the member. */
-static loyalty_store_result_t
-begin_write(loyalty_api_call_t *call, const loyalty_member_t *member)
+loyalty_store_result_t
+loyalty_api_load_member(loyalty_api_call_t *call, loyalty_str_t id,
+                        const loyalty_commands_t *reads,
+                        loyalty_member_slot_t **slot)
+{
+    loyalty_member_change_t *change = &call->session->change;
+    loyalty_store_result_t result;
+
+    *slot = NULL;
+    call->session->watching = true;
+    result = loyalty_member_load(change, &call->scope, &id, 1, reads);
+    if (result != LOYALTY_STORE_OK) {
+        return result;
+    }
+
+    if (change->program == NULL) {
+        loyalty_api_not_found(call, "site");
+        return LOYALTY_STORE_OK;
+    }
+
+    *slot = &change->list[0];
+    return (*slot)->corrupt ? LOYALTY_STORE_MALFORMED : LOYALTY_STORE_OK;
+}
+
+void
+loyalty_api_begin(loyalty_api_call_t *call)
 {
     loyalty_commands_t *commands = &call->session->commands;
-    loyalty_str_t bytes;
-
-    if (loyalty_member_encode(member, call->arena, &bytes) != LOYALTY_OK) {
-        return LOYALTY_STORE_MEMORY;
-    }
 
     loyalty_commands_reset(commands);
     loyalty_command(commands, "MULTI", 1);
-    loyalty_api_command(call, "SET", "m", member->id, 1);
-    loyalty_arg(commands, bytes);
-
-    return LOYALTY_STORE_OK;
+    loyalty_member_change_write(&call->session->change, commands);
 }
 
 /* Applies the body to the member; false: the response is written. */
@@ -109,54 +120,26 @@ show_member(loyalty_api_call_t *call, int status,
                      loyalty_member_to_json(member, program, at));
 }
 
+/* The changed member is the answer. */
 static loyalty_store_result_t
-create_member(loyalty_api_call_t *call, const loyalty_program_t *program,
-              loyalty_str_t id)
+commit_member(loyalty_api_call_t *call, int status,
+              loyalty_member_slot_t *slot)
 {
-    loyalty_store_result_t result;
-    loyalty_replies_t replies;
-    loyalty_member_t member;
-    bool found;
+    slot->changed = true;
+    show_member(call, status, &slot->member, call->session->change.program,
+                call->now);
+    loyalty_api_begin(call);
 
-    loyalty_replies_init(&replies);
-    result = loyalty_api_read_member(call, id, true, &replies, &member,
-                                     &found);
-
-    if (result == LOYALTY_STORE_OK && found) {
-        loyalty_api_error(call, 409, "exists", "there is such a member");
-    } else if (result == LOYALTY_STORE_OK) {
-        member.registered = true;
-        member.signed_up_at = call->now;
-
-        if (edit_member(call, &member)) {
-            show_member(call, 201, &member, program, call->now);
-            result = begin_write(call, &member);
-            loyalty_api_command(call, "ZADD", "mi", loyalty_str_null, 2);
-            loyalty_arg_int(&call->session->commands, 0);
-            loyalty_arg(&call->session->commands, id);
-            if (result == LOYALTY_STORE_OK) {
-                result = loyalty_api_commit(call);
-            }
-        }
-    }
-
-    loyalty_replies_free(&replies);
-
-    return result;
+    return loyalty_api_commit(call);
 }
 
 loyalty_store_result_t
 loyalty_api_create_member(loyalty_api_call_t *call)
 {
     const json_t *value = json_object_get(call->body, "id");
-    const loyalty_program_t *program;
     loyalty_store_result_t result;
+    loyalty_member_slot_t *slot;
     loyalty_str_t id;
-
-    result = loyalty_api_program(call, &program);
-    if (result != LOYALTY_STORE_OK || program == NULL) {
-        return result;
-    }
 
     id = (loyalty_str_t){json_string_value(value), json_string_length(value)};
     if (loyalty_member_id_check(id) != LOYALTY_OK) {
@@ -165,7 +148,21 @@ loyalty_api_create_member(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
-    return create_member(call, program, id);
+    result = loyalty_api_load_member(call, id, NULL, &slot);
+    if (result != LOYALTY_STORE_OK || slot == NULL) {
+        return result;
+    }
+
+    if (!slot->fresh) {
+        loyalty_api_error(call, 409, "exists", "there is such a member");
+        return LOYALTY_STORE_OK;
+    }
+
+    slot->member.registered = true;
+    slot->member.signed_up_at = call->now;
+
+    return edit_member(call, &slot->member) ? commit_member(call, 201, slot)
+                                            : LOYALTY_STORE_OK;
 }
 
 /* ?at= or now; false: the error is written. */
@@ -196,7 +193,7 @@ loyalty_api_get_member(loyalty_api_call_t *call)
     loyalty_str_t id;
     bool found;
 
-    if (!member_id(call, &id) || !instant_asked(call, &at)) {
+    if (!loyalty_api_member_id(call, &id) || !instant_asked(call, &at)) {
         return LOYALTY_STORE_OK;
     }
 
@@ -206,7 +203,7 @@ loyalty_api_get_member(loyalty_api_call_t *call)
     }
 
     loyalty_replies_init(&replies);
-    result = loyalty_api_read_member(call, id, false, &replies, &member,
+    result = loyalty_api_read_member(call, id, &replies, &member,
                                      &found);
 
     if (result == LOYALTY_STORE_OK) {
@@ -225,14 +222,11 @@ loyalty_api_get_member(loyalty_api_call_t *call)
 loyalty_store_result_t
 loyalty_api_patch_member(loyalty_api_call_t *call)
 {
-    const loyalty_program_t *program;
     loyalty_store_result_t result;
-    loyalty_replies_t replies;
-    loyalty_member_t member;
+    loyalty_member_slot_t *slot;
     loyalty_str_t id;
-    bool found;
 
-    if (!member_id(call, &id)) {
+    if (!loyalty_api_member_id(call, &id)) {
         return LOYALTY_STORE_OK;
     }
 
@@ -241,84 +235,55 @@ loyalty_api_patch_member(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
-    result = loyalty_api_program(call, &program);
-    if (result != LOYALTY_STORE_OK || program == NULL) {
+    result = loyalty_api_load_member(call, id, NULL, &slot);
+    if (result != LOYALTY_STORE_OK || slot == NULL) {
         return result;
     }
 
-    loyalty_replies_init(&replies);
-    result = loyalty_api_read_member(call, id, true, &replies, &member,
-                                     &found);
-
-    if (result == LOYALTY_STORE_OK) {
-        if (!found || member.erased) {
-            loyalty_api_not_found(call, "member");
-        } else if (edit_member(call, &member)) {
-            show_member(call, 200, &member, program, call->now);
-            result = begin_write(call, &member);
-            if (result == LOYALTY_STORE_OK) {
-                result = loyalty_api_commit(call);
-            }
-        }
+    if (slot->fresh || slot->member.erased) {
+        loyalty_api_not_found(call, "member");
+        return LOYALTY_STORE_OK;
     }
 
-    loyalty_replies_free(&replies);
-
-    return result;
+    return edit_member(call, &slot->member) ? commit_member(call, 200, slot)
+                                            : LOYALTY_STORE_OK;
 }
 
 loyalty_store_result_t
 loyalty_api_delete_member(loyalty_api_call_t *call)
 {
-    loyalty_commands_t *commands = &call->session->commands;
     loyalty_str_t erase = loyalty_api_query(call, "erase"), id;
-    const loyalty_program_t *program;
     loyalty_store_result_t result;
-    loyalty_replies_t replies;
-    loyalty_member_t member;
-    bool found;
+    loyalty_member_slot_t *slot;
+    bool erased = loyalty_str_eq(erase, loyalty_str("true"));
 
-    if (!member_id(call, &id)) {
+    if (!loyalty_api_member_id(call, &id)) {
         return LOYALTY_STORE_OK;
     }
 
-    if (erase.data != NULL && !loyalty_str_eq(erase, loyalty_str("true"))
+    if (erase.data != NULL && !erased
         && !loyalty_str_eq(erase, loyalty_str("false"))) {
         loyalty_api_error(call, 422, "invalid_erase",
                           "erase is true or false");
         return LOYALTY_STORE_OK;
     }
 
-    result = loyalty_api_program(call, &program);
-    if (result != LOYALTY_STORE_OK || program == NULL) {
+    result = loyalty_api_load_member(call, id, NULL, &slot);
+    if (result != LOYALTY_STORE_OK || slot == NULL) {
         return result;
     }
 
-    loyalty_replies_init(&replies);
-    result = loyalty_api_read_member(call, id, true, &replies, &member,
-                                     &found);
-
-    if (result == LOYALTY_STORE_OK) {
-        if (!found
-            || !loyalty_member_delete(&member,
-                                      loyalty_str_eq(erase,
-                                                     loyalty_str("true")),
-                                      call->now)) {
-            loyalty_api_not_found(call, "member");
-        } else {
-            loyalty_api_no_content(call);
-            result = begin_write(call, &member);
-            loyalty_api_command(call, "ZREM", "mi", loyalty_str_null, 1);
-            loyalty_arg(commands, id);
-            if (result == LOYALTY_STORE_OK) {
-                result = loyalty_api_commit(call);
-            }
-        }
+    if (slot->fresh
+        || !loyalty_member_delete(&slot->member, erased, call->now)) {
+        loyalty_api_not_found(call, "member");
+        return LOYALTY_STORE_OK;
     }
 
-    loyalty_replies_free(&replies);
+    slot->changed = true;
+    loyalty_api_no_content(call);
+    loyalty_api_begin(call);
 
-    return result;
+    return loyalty_api_commit(call);
 }
 
 /* The ids behind the cursor, one more than `limit` when there are more. */
@@ -544,7 +509,7 @@ check_member(loyalty_api_call_t *call, loyalty_str_t id, bool *exists)
     loyalty_member_t member;
 
     loyalty_replies_init(&replies);
-    result = loyalty_api_read_member(call, id, false, &replies, &member,
+    result = loyalty_api_read_member(call, id, &replies, &member,
                                      exists);
     if (result == LOYALTY_STORE_OK && (!*exists || member.erased)) {
         *exists = false;
@@ -565,7 +530,7 @@ loyalty_api_member_orders(loyalty_api_call_t *call)
     size_t limit;
     bool exists;
 
-    if (!member_id(call, &id) || !loyalty_api_limit(call, &limit)) {
+    if (!loyalty_api_member_id(call, &id) || !loyalty_api_limit(call, &limit)) {
         return LOYALTY_STORE_OK;
     }
 
@@ -678,7 +643,7 @@ loyalty_api_member_ledger(loyalty_api_call_t *call)
     char *text;
     bool exists, credits;
 
-    if (!member_id(call, &id) || !loyalty_api_limit(call, &limit)) {
+    if (!loyalty_api_member_id(call, &id) || !loyalty_api_limit(call, &limit)) {
         return LOYALTY_STORE_OK;
     }
 

@@ -45,7 +45,7 @@ find_member(asking_t *asking, loyalty_store_result_t *result)
     }
 
     if (loyalty_member_id_check(id) == LOYALTY_OK) {
-        *result = loyalty_api_read_member(call, id, false, &asking->replies,
+        *result = loyalty_api_read_member(call, id, &asking->replies,
                                           &asking->member, &asking->known);
         if (*result != LOYALTY_STORE_OK) {
             return false;

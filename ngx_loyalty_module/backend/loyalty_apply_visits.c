@@ -5,6 +5,7 @@
 
 #include "loyalty_apply_site.h"
 #include "loyalty_link.h"
+#include "loyalty_member_write.h"
 
 #define VISITS_MAX 512   /* entries of one batch */
 #define VISITS_EVERY 500 /* ms */
@@ -126,19 +127,18 @@ named_before(const visits_t *visits, size_t index)
     return false;
 }
 
-/* All visits of the member of visit `index`; appends SET if it changed. */
-static loyalty_store_result_t
-write_member(loyalty_apply_tools_t *tools, loyalty_apply_site_t *site,
-             const visits_t *visits, size_t index, loyalty_str_t bytes,
-             loyalty_arena_t *arena)
+/* All visits of the member of visit `index`, written if they changed it. */
+static void
+write_member(const loyalty_member_writer_t *writer, const visits_t *visits,
+             size_t index, loyalty_str_t bytes)
 {
     const visit_t *visit = &visits->list[index];
     loyalty_member_t member;
     bool changed = false;
     size_t i;
 
-    if (loyalty_member_decode(bytes, arena, &member) != LOYALTY_OK) {
-        return LOYALTY_STORE_OK; /* the orders' side speaks of it */
+    if (loyalty_member_decode(bytes, writer->arena, &member) != LOYALTY_OK) {
+        return; /* the orders' side speaks of it */
     }
 
     for (i = index; i < visits->n; i++) {
@@ -148,19 +148,9 @@ write_member(loyalty_apply_tools_t *tools, loyalty_apply_site_t *site,
         }
     }
 
-    if (!changed) {
-        return LOYALTY_STORE_OK;
+    if (changed) {
+        loyalty_member_write(writer, &member, &member);
     }
-
-    if (loyalty_member_encode(&member, arena, &bytes) != LOYALTY_OK) {
-        return LOYALTY_STORE_MEMORY;
-    }
-
-    loyalty_command(&tools->commands, "SET", 3);
-    loyalty_arg_key(&tools->commands, &site->scope, "m", visit->member);
-    loyalty_arg(&tools->commands, bytes);
-
-    return LOYALTY_STORE_OK;
 }
 
 static void
@@ -209,6 +199,8 @@ write_visits(loyalty_apply_tools_t *tools, loyalty_apply_site_t *site,
     loyalty_store_result_t result;
     loyalty_replies_t replies;
     loyalty_arena_t arena;
+    loyalty_member_writer_t writer = {&site->scope, NULL, &arena,
+                                      &tools->commands};
     const redisReply *list;
     loyalty_str_t bytes = loyalty_str_null;
 
@@ -245,8 +237,7 @@ write_visits(loyalty_apply_tools_t *tools, loyalty_apply_site_t *site,
         if (!loyalty_reply_str(list->element[i + 1], &bytes)) {
             result = LOYALTY_STORE_MALFORMED;
         } else if (bytes.data != NULL) {
-            result = write_member(tools, site, visits, first[i], bytes,
-                                  &arena);
+            write_member(&writer, visits, first[i], bytes);
         }
     }
 

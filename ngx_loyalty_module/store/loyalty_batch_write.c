@@ -12,81 +12,21 @@
  */
 
 #include "loyalty_batch_state.h"
-
-/* Fields of a ledger entry in its stream, short because there are many. */
-static void
-write_entry(const loyalty_scope_t *scope, const char *kind, loyalty_str_t id,
-            const loyalty_entry_t *entry, loyalty_commands_t *commands)
-{
-    const loyalty_cause_t *cause = &entry->cause;
-    const struct {
-        const char *name;
-        loyalty_str_t value;
-    } texts[] = {
-        {"l", loyalty_str_eq(entry->lot, cause->order) ? loyalty_str_null
-                                                       : entry->lot},
-        {"o", cause->order},  {"f", cause->offer},  {"g", cause->group},
-        {"b", cause->by},     {"r", cause->reason},
-    };
-    size_t i, fields = 4;
-    bool expires = entry->expires_at != LOYALTY_NEVER
-                   && entry->expires_at != LOYALTY_UNKNOWN;
-
-    fields += expires;
-    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        fields += texts[i].value.len != 0;
-    }
-
-    loyalty_command(commands, "XADD", 3 + fields * 2);
-    loyalty_arg_key(commands, scope, kind, id);
-    loyalty_arg_text(commands, "*");
-    loyalty_arg_text(commands, "n");
-    loyalty_arg_int(commands, (int64_t)entry->seq);
-    loyalty_arg_text(commands, "k");
-    loyalty_arg_text(commands, loyalty_entry_kind_name(entry->kind));
-    loyalty_arg_text(commands, "a");
-    loyalty_arg_int(commands, entry->amount);
-    loyalty_arg_text(commands, "t");
-    loyalty_arg_int(commands, cause->at);
-    if (expires) {
-        loyalty_arg_text(commands, "x");
-        loyalty_arg_int(commands, entry->expires_at);
-    }
-    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        if (texts[i].value.len != 0) {
-            loyalty_arg_text(commands, texts[i].name);
-            loyalty_arg(commands, texts[i].value);
-        }
-    }
-}
+#include "loyalty_member_write.h"
 
 static void
-write_member(loyalty_batch_t *batch, const loyalty_batch_member_t *member,
-             loyalty_commands_t *commands)
+write_member(const loyalty_member_writer_t *writer,
+             const loyalty_batch_member_t *member)
 {
-    loyalty_str_t bytes;
+    loyalty_commands_t *commands = writer->commands;
     size_t i;
 
-    if (loyalty_member_encode(&member->state, &batch->loaded, &bytes)
-        != LOYALTY_OK) {
-        commands->failed = true;
-        return;
-    }
-
-    loyalty_command(commands, "SET", 3);
-    loyalty_arg_key(commands, &batch->scope, "m", member->id);
-    loyalty_arg(commands, bytes);
-
-    if (member->fresh) {
-        loyalty_command(commands, "ZADD", 4);
-        loyalty_arg_key(commands, &batch->scope, "mi", loyalty_str_null);
-        loyalty_arg_int(commands, 0);
-        loyalty_arg(commands, member->id);
-    }
+    loyalty_member_write(writer, member->fresh ? NULL : &member->state,
+                         &member->state);
 
     if (member->ncounts != 0) {
         loyalty_command(commands, "HSET", 2 + member->ncounts * 2);
-        loyalty_arg_key(commands, &batch->scope, "h", member->id);
+        loyalty_arg_key(commands, writer->scope, "h", member->id);
         for (i = 0; i < member->ncounts; i++) {
             loyalty_arg(commands, member->counts[i].sku);
             loyalty_arg_int(commands, member->counts[i].units);
@@ -116,30 +56,6 @@ write_order(loyalty_batch_t *batch, const loyalty_batch_order_t *order,
                         batch->members[order->member].id);
         loyalty_arg_int(commands, loyalty_order_placed_at(order->record));
         loyalty_arg(commands, order->id);
-    }
-}
-
-static void
-write_entries(loyalty_batch_t *batch, const loyalty_batch_event_t *event,
-              loyalty_commands_t *commands)
-{
-    const loyalty_effects_t *effects = &event->effects;
-    loyalty_str_t id;
-    size_t i;
-
-    if (event->member == LOYALTY_BATCH_NONE) {
-        return;
-    }
-
-    id = batch->members[event->member].id;
-
-    for (i = 0; i < effects->points.n; i++) {
-        write_entry(&batch->scope, "l", id, &effects->points.list[i],
-                    commands);
-    }
-    for (i = 0; i < effects->credits.n; i++) {
-        write_entry(&batch->scope, "c", id, &effects->credits.list[i],
-                    commands);
     }
 }
 
@@ -254,6 +170,9 @@ loyalty_batch_write(loyalty_batch_t *batch, loyalty_str_t lease,
                     int64_t lease_ms, loyalty_instant_t now,
                     loyalty_commands_t *commands)
 {
+    loyalty_member_writer_t writer = {&batch->scope, batch->program,
+                                      &batch->loaded, commands};
+    const loyalty_batch_event_t *event;
     size_t i;
 
     if (is_idle(batch)) {
@@ -272,7 +191,7 @@ loyalty_batch_write(loyalty_batch_t *batch, loyalty_str_t lease,
 
     for (i = 0; i < batch->nmembers; i++) {
         if (batch->members[i].changed) {
-            write_member(batch, &batch->members[i], commands);
+            write_member(&writer, &batch->members[i]);
         }
     }
 
@@ -283,10 +202,15 @@ loyalty_batch_write(loyalty_batch_t *batch, loyalty_str_t lease,
     }
 
     for (i = 0; i < batch->nevents; i++) {
-        if (batch->events[i].status == LOYALTY_OK) {
-            write_entries(batch, &batch->events[i], commands);
-        } else if (batch->events[i].stream_id.len != 0) {
-            write_dead_letter(batch, &batch->events[i], now, commands);
+        event = &batch->events[i];
+        if (event->status != LOYALTY_OK) {
+            if (event->stream_id.len != 0) {
+                write_dead_letter(batch, event, now, commands);
+            }
+        } else if (event->member != LOYALTY_BATCH_NONE) {
+            loyalty_member_write_effects(&writer,
+                                         batch->members[event->member].id,
+                                         &event->effects);
         }
     }
 

@@ -10,6 +10,9 @@
  *   loyalty:c:{site}:member           stream  credits ledger entries
  *   loyalty:mo:{site}:member          zset    order ids by placed_at
  *   loyalty:mi:{site}                 zset    member ids, lexical
+ *   loyalty:ie:{site}                 zset    folded email \0 member
+ *   loyalty:ip:{site}                 zset    phone's digits \0 member
+ *   loyalty:in:{site}                 zset    folded name \0 member
  *   loyalty:s:{site}:orders           stream  order events from the edge
  *   loyalty:s:{site}:visits           stream  visits, capped
  *   loyalty:s:{site}:posts            stream  order posts left to the back end
