@@ -2,7 +2,6 @@
 """Sixty reloads under load, with every part of the module configured: no
 request fails, and neither the master nor a worker grows."""
 
-import os
 import sys
 import threading
 import time
@@ -12,10 +11,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 
 from demo import Tap
 from edge import Edge, Folder, Redis, publish, put
+from process import PAGE, anonymous, files, slope
 
 RELOADS = 60
 WARM = 20  # the allocator has seen every size by then
-PAGE = 4096
 
 HTTP = """
     loyalty_journal {dir}/journal;
@@ -66,25 +65,6 @@ class Shoppers:
         self.stop.set()
         for thread in self.threads:
             thread.join()
-
-
-def anonymous(pid):
-    """Its own memory in bytes; the zone is not its own."""
-    rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(row.split()[1]) for row in rows
-                if row.startswith("Anonymous:")) * 1024
-
-
-def files(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def slope(values):
-    """Bytes a reload, by least squares."""
-    n = len(values)
-    x, y = (n - 1) / 2, sum(values) / n
-    return (sum((i - x) * (value - y) for i, value in enumerate(values))
-            / sum((i - x) ** 2 for i in range(n)))
 
 
 def main():

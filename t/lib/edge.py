@@ -174,9 +174,13 @@ class Edge:
         return [line for line in self.log.read_text().splitlines()
                 if any(f"[{level}]" in line for level in levels)]
 
-    def stop(self):
+    def quit(self):
+        """Ends as for an upgrade: connections that are left are told of."""
+        self.stop("quit")
+
+    def stop(self, how="stop"):
         master = self.pid()
-        self.run("-s", "stop")
+        self.run("-s", how)
         wait(lambda: not (self.folder / "pid").exists())
         wait(lambda: subprocess.run(["kill", "-0", master], check=False,
                                     capture_output=True).returncode)
