@@ -3,14 +3,14 @@ module in front of a page of its own."""
 
 import http.client
 import json
-import os
 import re
 import selectors
 import socket
 import subprocess
 import time
 
-from redis_client import MODULES, ROOT, Folder, Redis, free_port, wait
+from redis_client import (MODULES, NGINX, ROOT, Folder, Redis, free_port,
+                          wait)
 
 __all__ = ["CLIENTS", "Edge", "Folder", "Redis", "ask_all", "fill", "herd",
            "member_bytes", "program_bytes", "publish", "put", "reads", "store",
@@ -106,9 +106,14 @@ class Edge:
             }}""")
 
     def run(self, *arguments):
-        return subprocess.run(
-            [os.environ.get("NGINX", "nginx"), "-p", str(self.folder), "-c", str(self.conf),
-             *arguments], capture_output=True, check=False)
+        # to a file: the daemon may keep a pipe open
+        with open(self.folder / "out", "w+b") as out:
+            done = subprocess.run(
+                [NGINX, "-p", str(self.folder), "-c", str(self.conf),
+                 *arguments], stdout=out, stderr=out, check=False)
+            out.seek(0)
+            done.stderr = out.read()
+            return done
 
     def listens(self):
         try:

@@ -253,6 +253,106 @@ a_lack_of_memory_is_told_apart(void **state)
     loyalty_arena_free(&small);
 }
 
+/* What an event writes of itself is read as the same event. */
+static void
+an_event_is_written_as_it_was_read(void **state)
+{
+    static const char *const events[] = {
+        "{\"order_id\": \"536365\", \"member_id\": \"17850\", \"status\": "
+        "\"shipped\", \"attempt\": 2, \"placed_at\": "
+        "\"2010-12-01T08:26:00Z\", \"occurred_at\": "
+        "\"2010-12-01T08:26:00.250Z\", \"currency\": \"GBP\", \"total\": "
+        "2034, \"lines\": [{\"sku\": \"85123A\", \"category\": "
+        "\"home/lamps\", \"quantity\": 6, \"unit_price\": \"2.55\", "
+        "\"amount\": 1530}, {\"sku\": \"71053\", \"quantity\": 1, "
+        "\"amount\": 504}], \"redemptions\": [\"h1\", \"h2\"]}",
+        "{\"order_id\": \"1\", \"status\": \"refunded\", \"attempt\": 1, "
+        "\"placed_at\": \"2026-01-01T00:00:00Z\", \"occurred_at\": "
+        "\"2026-01-01T00:00:00Z\", \"currency\": \"GBP\", \"refund\": "
+        "{\"id\": \"r1\", \"amount\": 0, \"lines\": [{\"sku\": \"a\", "
+        "\"quantity\": 2}]}}",
+        "{\"order_id\": \"1\", \"member_id\": \"m\", \"status\": "
+        "\"refunded\", \"attempt\": 1, \"placed_at\": "
+        "\"2026-01-01T00:00:00Z\", \"occurred_at\": "
+        "\"2026-01-01T00:00:00Z\", \"currency\": \"GBP\", \"refund\": "
+        "{\"id\": \"r1\"}}",
+        "{\"order_id\": \"1\", \"status\": \"cancelled\", \"attempt\": 1, "
+        "\"placed_at\": \"2026-01-01T00:00:00Z\", \"occurred_at\": "
+        "\"2026-01-01T00:00:00Z\", \"currency\": \"GBP\"}",
+    };
+    json_t *json;
+    char *text;
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(events); i++) {
+        assert_int_equal(parse_text(events[i]), LOYALTY_OK);
+        json = loyalty_order_event_to_json(&event);
+        text = json_dumps(json, 0);
+        assert_string_equal(text, events[i]);
+        free(text);
+        json_decref(json);
+    }
+}
+
+/* The states of DOMAIN.md section 3, as an order's record tells them. */
+static void
+a_record_reads_as_its_events_say(void **state)
+{
+    static const struct {
+        const char *words, *status;
+        int64_t returned;
+    } cases[] = {
+        {"p", "placed", 0},          {"p c", "completed", 0},
+        {"c s", "shipped", 0},       {"s c", "shipped", 0},
+        {"p c r1=300", "refunded", 300},
+        {"p c s r1=300 x", "cancelled", 300}, {"p x", "cancelled", 0},
+        {"p c c/2", "completed", 0},
+    };
+    loyalty_order_t nothing = {.id = loyalty_str("o1")};
+    json_t *json, *refund;
+    world_t world;
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(cases); i++) {
+        world_init(&world);
+        world_run(&world, cases[i].words, 1000);
+        json = loyalty_order_to_json(world.order);
+        assert_string_equal(
+            json_string_value(json_object_get(json, "status")),
+            cases[i].status);
+        assert_int_equal(
+            json_integer_value(json_object_get(json, "returned")),
+            cases[i].returned);
+        assert_int_equal(loyalty_order_placed_at(world.order), T0);
+        json_decref(json);
+        world_free(&world);
+    }
+
+    /* A refund before its order waits, and is told apart. */
+    world_init(&world);
+    world_run(&world, "r1=300", 1000);
+    json = loyalty_order_to_json(world.order);
+    refund = json_array_get(json_object_get(json, "refunds"), 0);
+    assert_true(json_is_true(json_object_get(refund, "held")));
+    assert_null(json_object_get(refund, "value"));
+    assert_int_equal(json_integer_value(json_object_get(refund, "amount")),
+                     300);
+    json_decref(json);
+    world_free(&world);
+
+    /* A record that only points were spent on has no events. */
+    json = loyalty_order_to_json(&nothing);
+    assert_string_equal(json_string_value(json_object_get(json, "order_id")),
+                        "o1");
+    assert_null(json_object_get(json, "status"));
+    json_decref(json);
+    assert_int_equal(loyalty_order_placed_at(&nothing), LOYALTY_UNKNOWN);
+}
+
 int
 main(void)
 {
@@ -261,6 +361,8 @@ main(void)
         cmocka_unit_test(every_mistake_is_named_with_its_place),
         cmocka_unit_test(past_each_limit_is_refused),
         cmocka_unit_test(a_lack_of_memory_is_told_apart),
+        cmocka_unit_test(an_event_is_written_as_it_was_read),
+        cmocka_unit_test(a_record_reads_as_its_events_say),
     };
     int failed;
 
