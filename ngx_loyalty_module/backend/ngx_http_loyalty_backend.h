@@ -8,6 +8,7 @@
 
 #include "ngx_http_loyalty.h"
 #include "loyalty_api.h"
+#include "loyalty_delivery.h"
 
 
 typedef struct {
@@ -15,8 +16,12 @@ typedef struct {
     ngx_thread_pool_t      *jobs_pool;
     loyalty_store_conf_t    api;
     loyalty_store_conf_t    jobs;          /* the same, stops at a reload */
+    loyalty_delivery_conf_t *delivery;     /* NULL: messages wait */
 } ngx_http_loyalty_backend_main_conf_t;
 
+
+char *ngx_http_loyalty_delivery(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 ngx_int_t ngx_http_loyalty_backend_handler(ngx_http_request_t *r);
 

@@ -42,6 +42,13 @@ static ngx_command_t  ngx_http_loyalty_backend_commands[] = {
       0,
       NULL },
 
+    { ngx_string("loyalty_delivery"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_loyalty_delivery,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 

@@ -247,4 +247,28 @@
 #define LOYALTY_AUDIT_ENTRIES_MAX 100000
 #define LOYALTY_AUDIT_OBJECT_MAX 16384
 
+/* RFC 5321, 4.5.3.1.3: a path has 256 characters, two of them brackets. */
+#define LOYALTY_EMAIL_MAX 254
+
+/* A header's line has at most 998 characters (RFC 5322, 2.1.1). */
+#define LOYALTY_MIME_URL_MAX 990
+
+/* A message's id: a rule, a hash of the member, a mark. */
+#define LOYALTY_MESSAGE_ID_MAX 128
+
+/* A file that describes delivery, or one adapter of it. */
+#define LOYALTY_DELIVERY_FILE_MAX (256 * 1024)
+
+/* Values an adapter may be given, its headers and its tests of an answer. */
+#define LOYALTY_DELIVERY_LIST_MAX 64
+
+/* What is read of a provider's answer; real ones have a kilobyte. */
+#define LOYALTY_DELIVERY_ANSWER_MAX (64 * 1024)
+
+/* A rendered URL, header or body for a provider. */
+#define LOYALTY_DELIVERY_TEXT_MAX (512 * 1024)
+
+/* Seconds that one call of a provider may take. */
+#define LOYALTY_DELIVERY_TIMEOUT_MAX 120
+
 #endif

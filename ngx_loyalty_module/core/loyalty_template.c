@@ -540,3 +540,15 @@ loyalty_template_free(loyalty_template_t *compiled)
         free(compiled);
     }
 }
+
+void
+loyalty_template_plain(loyalty_template_t *compiled)
+{
+    size_t i;
+
+    for (i = 0; i < compiled->nnodes; i++) {
+        if (compiled->nodes[i].kind == LOYALTY_NODE_VARIABLE) {
+            compiled->nodes[i].kind = LOYALTY_NODE_RAW;
+        }
+    }
+}

@@ -28,6 +28,10 @@ loyalty_status_t loyalty_template_compile(loyalty_str_t source,
                                           loyalty_template_t **compiled);
 void loyalty_template_free(loyalty_template_t *compiled);
 
+/* For what is no HTML (a subject, a text message, JSON): `{{name}}` escapes
+ * nothing.  Before the template is shared. */
+void loyalty_template_plain(loyalty_template_t *compiled);
+
 /* The partial of that name, or NULL: renders as nothing. */
 typedef const loyalty_template_t *(*loyalty_template_partial_pt)(
     void *data, loyalty_str_t name);
