@@ -36,6 +36,7 @@ CROSS = {
     r"^is for another channel": "a rule's template is of its channel",
     r"^is missing, here and in the template": "an email has a subject",
     r"^is a promotion": "a promotion is in no wallet",
+    r"^has been deleted": "a rule gives what can still be had",
 }
 
 SETTINGS = {"id": "s", "currency": "EUR", "criterion": "orders"}
@@ -62,6 +63,7 @@ TEMPLATES = [
 SALE = {
     "id": "sale", "type": "promotion", "name": "Sale",
     "description": {"fr": "Soldes"}, "image": "/sale.png", "state": "draft",
+    "deleted": False,
     "starts_at": "2026-01-01T00:00:00+01:00", "ends_at": 1800000000000,
     "priority": -3, "exclusive": True,
     "scope": {"kind": "categories", "values": ["home", "a/b"]},
@@ -77,7 +79,9 @@ COUPON = {
     "scope": {"kind": "products", "values": ["85123A", "71053"],
               "patterns": ["8.*"]},
     "discount": {"kind": "amount_each", "amount": 100, "max_quantity": 3},
-    "code": "GIFT-2026", "code_pattern": "G-@@@###"}
+    "code": "GIFT-2026", "code_pattern": "G-    ("a deleted offer given", {
+        "settings": SETTINGS, "templates": TEMPLATES,
+        "offers": [COUPON | {"deleted": True}], "rules": [RULES[1]]}),@###"}
 
 PUNCHCARD = {
     "id": "card", "type": "punchcard", "stamps_required": 10,
@@ -141,6 +145,9 @@ MORE = [
         "settings": SETTINGS, "templates": TEMPLATES,
         "offers": [SALE | {"statuses": []}],
         "rules": [RULES[1] | {"gives": {"offer": "sale"}}]}),
+    ("a deleted offer given", {
+        "settings": SETTINGS, "templates": TEMPLATES,
+        "offers": [COUPON | {"deleted": True}], "rules": [RULES[1]]}),
 ]
 
 VALUES = [
@@ -154,7 +161,9 @@ VALUES = [
     "percent", "amount", "amount_each", "buy_x_get_y", "none", "site",
     "categories", "products", "reward", "coupon", "punchcard", "clubcard",
     "promotion", "draft", "order", "unit", "email", "sms", "spend", "segment",
-    "lifetime", "rolling", "bogo", "all", "ABC###@@@", "abc######", "AB**",
+    "lifetime", "rolling", "bogo", "all", "ABC###    ("a deleted offer given", {
+        "settings": SETTINGS, "templates": TEMPLATES,
+        "offers": [COUPON | {"deleted": True}], "rules": [RULES[1]]}),@", "abc######", "AB**",
     "{{#a}}", "(", "a b", "tab\there", "line\nbreak", "bell\x07", "é",
     "a@b", "a@b@c", "<a@b>", "a{}</StYle>", "x;y", "javascript:x",
     "https://a.example/b?c#d", "https:///a", "http://a.example/",

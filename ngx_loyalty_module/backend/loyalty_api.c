@@ -27,16 +27,45 @@
 #define ORDER LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_JSON, LOYALTY_ORDER_SIZE_MAX
 #define ORDERS LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_NDJSON, LOYALTY_API_BODY_MAX
 
+/* A list of the program, as loyalty_api_resource.c treats every one. */
+#define RESOURCE(list)                                                        \
+    {GET, "sites/*/" list, READ, loyalty_api_list_resources},                 \
+    {POST, "sites/*/" list, PROGRAM, loyalty_api_create_resource},            \
+    {GET, "sites/*/" list "/*", READ, loyalty_api_get_resource},              \
+    {PUT, "sites/*/" list "/*", PROGRAM, loyalty_api_put_resource},           \
+    {DELETE, "sites/*/" list "/*", ACT, loyalty_api_delete_resource}
+#define COPY(list)                                                            \
+    {POST, "sites/*/" list "/*/copy", ACT, loyalty_api_copy_resource}
+#define ORDERED(list)                                                         \
+    {POST, "sites/*/" list "/order", PROGRAM, loyalty_api_order_resources}
+
 static const loyalty_api_route_t routes[] = {
     {GET, "sites/*/settings", READ, loyalty_api_get_settings},
     {PUT, "sites/*/settings", PROGRAM, loyalty_api_put_settings},
 
-    {GET, "sites/*/statuses", READ, loyalty_api_list_statuses},
-    {POST, "sites/*/statuses", PROGRAM, loyalty_api_create_status},
-    {GET, "sites/*/statuses/*", READ, loyalty_api_get_status},
-    {PUT, "sites/*/statuses/*", PROGRAM, loyalty_api_put_status},
-    {DELETE, "sites/*/statuses/*", ACT, loyalty_api_delete_status},
-    {POST, "sites/*/statuses/*/copy", ACT, loyalty_api_copy_status},
+    RESOURCE("statuses"),
+    COPY("statuses"),
+    ORDERED("statuses"),
+    RESOURCE("designs"),
+    COPY("designs"),
+    RESOURCE("offers"),
+    COPY("offers"),
+    {POST, "sites/*/offers/*/publish", ACT, loyalty_api_publish_offer},
+    {POST, "sites/*/offers/*/unpublish", ACT, loyalty_api_unpublish_offer},
+    RESOURCE("rules"),
+    COPY("rules"),
+    RESOURCE("templates"),
+    COPY("templates"),
+    RESOURCE("categories"),
+    ORDERED("categories"),
+
+    {GET, "sites/*/draft", READ, loyalty_api_get_draft},
+    {PUT, "sites/*/draft", PROGRAM, loyalty_api_put_draft},
+    {DELETE, "sites/*/draft", ACT, loyalty_api_delete_draft},
+    {POST, "sites/*/draft/publish", ACT, loyalty_api_publish_draft},
+    {GET, "sites/*/versions", READ, loyalty_api_list_versions},
+    {GET, "sites/*/versions/*", READ, loyalty_api_get_version},
+    {POST, "sites/*/versions/*/restore", ACT, loyalty_api_restore_version},
 
     {GET, "sites/*/members", READ, loyalty_api_list_members},
     {POST, "sites/*/members", WRITE, loyalty_api_create_member},

@@ -39,6 +39,7 @@ typedef struct {
     loyalty_str_t content_type;
     loyalty_str_t idempotency_key;
     loyalty_str_t if_match;
+    loyalty_str_t if_none_match;
     loyalty_str_t body;
     size_t offset; /* of a body answered in pieces: where the next begins */
 } loyalty_api_request_t;

@@ -71,32 +71,6 @@ add_object(loyalty_api_call_t *call, const char *name, json_t *object)
     json_decref(shown);
 }
 
-/* The path behind the site, as it was asked for. */
-static loyalty_str_t
-path_of(loyalty_api_call_t *call)
-{
-    size_t i, len = 0;
-    char *path, *p;
-
-    for (i = 2; i < call->nsegments; i++) {
-        len += call->segments[i].len + 1;
-    }
-
-    p = path = loyalty_alloc(call->arena, len + 1);
-    if (path == NULL) {
-        call->session->commands.failed = true;
-        return loyalty_str("");
-    }
-
-    for (i = 2; i < call->nsegments; i++) {
-        memcpy(p, call->segments[i].data, call->segments[i].len);
-        p += call->segments[i].len;
-        *p++ = '/';
-    }
-
-    return (loyalty_str_t){path, len - 1};
-}
-
 static const char *
 method_name(loyalty_method_t method)
 {
@@ -132,7 +106,7 @@ loyalty_api_audit(loyalty_api_call_t *call)
     loyalty_arg_text(commands, "m");
     loyalty_arg_text(commands, method_name(call->request->method));
     loyalty_arg_text(commands, "p");
-    loyalty_arg(commands, path_of(call));
+    loyalty_arg(commands, loyalty_api_path(call));
 
     if (call->audit_before != NULL) {
         add_object(call, "b", call->audit_before);

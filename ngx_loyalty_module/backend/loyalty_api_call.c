@@ -154,6 +154,49 @@ loyalty_api_limit(loyalty_api_call_t *call, size_t *limit)
     return true;
 }
 
+loyalty_str_t
+loyalty_api_path(loyalty_api_call_t *call)
+{
+    size_t i, len = 0;
+    char *path, *p;
+
+    for (i = 2; i < call->nsegments; i++) {
+        len += call->segments[i].len + 1;
+    }
+
+    p = path = loyalty_alloc(call->arena, len + 1);
+    if (path == NULL) {
+        call->session->commands.failed = true;
+        return loyalty_str("");
+    }
+
+    for (i = 2; i < call->nsegments; i++) {
+        memcpy(p, call->segments[i].data, call->segments[i].len);
+        p += call->segments[i].len;
+        *p++ = '/';
+    }
+
+    return (loyalty_str_t){path, len - 1};
+}
+
+bool
+loyalty_api_wants_new(const loyalty_api_call_t *call)
+{
+    return loyalty_str_eq(call->request->if_none_match, loyalty_str("*"));
+}
+
+bool
+loyalty_api_refuses_any(loyalty_api_call_t *call)
+{
+    if (!loyalty_api_wants_new(call)) {
+        return false;
+    }
+
+    loyalty_api_error(call, 412, "precondition_failed",
+                      "it exists, and If-None-Match asks for a new one");
+    return true;
+}
+
 bool
 loyalty_api_is_stream_id(loyalty_str_t id)
 {

@@ -120,6 +120,19 @@ void loyalty_api_watch(loyalty_api_call_t *call, const char *kind,
  */
 loyalty_store_result_t loyalty_api_commit(loyalty_api_call_t *call);
 
+/* The path behind the site, as it was asked for: "statuses/gold". */
+loyalty_str_t loyalty_api_path(loyalty_api_call_t *call);
+
+/* If-None-Match: *, by which a PUT is to make something new. */
+bool loyalty_api_wants_new(const loyalty_api_call_t *call);
+
+/* The same, where there is something: 412 is written. */
+bool loyalty_api_refuses_any(loyalty_api_call_t *call);
+
+/* Hex SHA-256 of one text, or of several, each with its length before it.
+ * Empty when there is no memory for it. */
+void loyalty_api_sha256(const loyalty_str_t *parts, size_t n, char hex[65]);
+
 /* The audit's entry of this call, for a route that is audited. */
 void loyalty_api_audit(loyalty_api_call_t *call);
 void loyalty_api_audit_forget(loyalty_api_call_t *call);
@@ -159,12 +172,23 @@ bool loyalty_api_member_id(loyalty_api_call_t *call, loyalty_str_t *id);
 loyalty_store_result_t loyalty_api_get_settings(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_put_settings(loyalty_api_call_t *call);
 
-loyalty_store_result_t loyalty_api_list_statuses(loyalty_api_call_t *call);
-loyalty_store_result_t loyalty_api_create_status(loyalty_api_call_t *call);
-loyalty_store_result_t loyalty_api_get_status(loyalty_api_call_t *call);
-loyalty_store_result_t loyalty_api_put_status(loyalty_api_call_t *call);
-loyalty_store_result_t loyalty_api_delete_status(loyalty_api_call_t *call);
-loyalty_store_result_t loyalty_api_copy_status(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_list_resources(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_create_resource(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_resource(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_put_resource(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_resource(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_copy_resource(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_order_resources(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_publish_offer(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_unpublish_offer(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_get_draft(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_put_draft(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_draft(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_publish_draft(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_list_versions(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_version(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_restore_version(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_list_members(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_create_member(loyalty_api_call_t *call);

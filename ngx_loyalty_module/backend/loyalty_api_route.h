@@ -42,8 +42,4 @@ loyalty_store_result_t loyalty_api_authorize(loyalty_api_call_t *call,
                                              const loyalty_api_route_t *route,
                                              bool *ok);
 
-/* Hex SHA-256 of one text, or of several, each with its length before it.
- * Empty when there is no memory for it. */
-void loyalty_api_sha256(const loyalty_str_t *parts, size_t n, char hex[65]);
-
 #endif

@@ -392,6 +392,14 @@ ngx_http_loyalty_backend_copy_headers(ngx_http_loyalty_backend_op_t *op)
         return NGX_ERROR;
     }
 
+    h = r->headers_in.if_none_match;
+    if (h && ngx_http_loyalty_backend_copy(op->pool, &h->value,
+                                           &op->api.if_none_match)
+             != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     part = &r->headers_in.headers.part;
     h = part->elts;
 

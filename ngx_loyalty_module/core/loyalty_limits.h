@@ -243,6 +243,10 @@
 /* Sites whose stream a worker watches for losses. */
 #define LOYALTY_SHIP_SITES_MAX 1024
 
+/* Versions of a program that can be had back, and the line before each. */
+#define LOYALTY_VERSIONS_MAX 100
+#define LOYALTY_VERSION_HEADER_MAX 4096
+
 /* The audit of a site: years of changes by staff; and one object of it. */
 #define LOYALTY_AUDIT_ENTRIES_MAX 100000
 #define LOYALTY_AUDIT_OBJECT_MAX 16384

@@ -66,6 +66,7 @@ struct loyalty_offer_s {
     loyalty_texts_t description;
     loyalty_str_t image;
     bool published;
+    bool deleted; /* never published again; members keep what they hold */
     loyalty_instant_t starts_at; /* LOYALTY_UNKNOWN: from the beginning */
     loyalty_instant_t ends_at;   /* LOYALTY_NEVER */
 

@@ -485,6 +485,8 @@ finish_offer(loyalty_reader_t *reader, json_t *object, void *target)
         offer->condition_scope = offer->scope;
     }
 
+    offer->published = offer->published && !offer->deleted;
+
     /* No default is written out: most types must not have a price. */
     if (offer->loyalty_price < 0) {
         offer->loyalty_price = 0;
@@ -521,6 +523,8 @@ static const loyalty_field_t offer_fields[] = {
     {.name = "state", .kind = LOYALTY_FIELD_OTHER,
      .offset = offsetof(loyalty_offer_t, published), .read = read_state,
      .absent_text = "\"published\""},
+    {.name = "deleted", .kind = LOYALTY_FIELD_BOOL,
+     .offset = offsetof(loyalty_offer_t, deleted)},
     {.name = "starts_at", .kind = LOYALTY_FIELD_INSTANT,
      .offset = offsetof(loyalty_offer_t, starts_at),
      .absent = LOYALTY_UNKNOWN},

@@ -207,6 +207,12 @@ void loyalty_program_free(loyalty_program_t *program);
  * reference, NULL without memory.  Parsing it again gives the same program. */
 json_t *loyalty_program_to_json(const loyalty_program_t *program);
 
+/* One part of that document: the settings, or the object `index` of a list
+ * such as "offers", the whole list for LOYALTY_PROGRAM_ALL. */
+#define LOYALTY_PROGRAM_ALL SIZE_MAX
+json_t *loyalty_program_part(const loyalty_program_t *program,
+                             const char *name, size_t index);
+
 /* A document for a new site: default statuses, no offers, not active; a new
  * reference, NULL without memory or where the currency is unknown. */
 json_t *loyalty_program_default(loyalty_str_t site, loyalty_str_t currency);

@@ -91,6 +91,43 @@ loyalty_program_to_json(const loyalty_program_t *program)
     return document;
 }
 
+json_t *
+loyalty_program_part(const loyalty_program_t *program, const char *name,
+                     size_t index)
+{
+    json_t *value = json_object_get(program->json, name), *copy;
+    const loyalty_shape_t *shape = &loyalty_settings_shape;
+    loyalty_status_t rc;
+    size_t i;
+
+    for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        if (strcmp(lists[i].name, name) == 0) {
+            shape = lists[i].shape;
+            break;
+        }
+    }
+
+    if ((value == NULL || json_is_null(value))
+        && shape == &loyalty_tier_shape) {
+        value = program->private_data->default_statuses;
+    }
+
+    if (index != LOYALTY_PROGRAM_ALL) {
+        value = json_array_get(value, index);
+    }
+
+    copy = value != NULL && !json_is_null(value) ? json_deep_copy(value)
+                                                 : json_array();
+    rc = json_is_array(copy) ? fill_list(copy, shape)
+                             : loyalty_fill_object(copy, shape);
+    if (copy != NULL && rc != LOYALTY_OK) {
+        json_decref(copy);
+        return NULL;
+    }
+
+    return copy;
+}
+
 /* The colours have a contrast of at least 4.5 to white (WCAG 2.2, 1.4.3). */
 static const struct {
     const char *id, *en, *fr, *color;

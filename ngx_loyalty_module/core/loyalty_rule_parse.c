@@ -94,6 +94,8 @@ check_given_offer(loyalty_reader_t *reader, loyalty_str_t id)
     if (offer == NULL) {
         loyalty_report(reader, "offer", "is no id in /offers: add the offer, "
                        "or choose another");
+    } else if (offer->deleted) {
+        loyalty_report(reader, "offer", "has been deleted: give another");
     } else if (offer->type == LOYALTY_OFFER_PROMOTION) {
         loyalty_report(reader, "offer", "is a promotion, which everyone has: "
                        "choose an offer of another type");

@@ -20,6 +20,9 @@
  *   loyalty:s:{site}:audit           stream  changes by staff, the newest
  *   loyalty:x:{site}:lease            string  who applies, fencing token
  *   loyalty:x:{site}:stats            hash    counters of the pipeline
+ *   loyalty:x:{site}:versions         zset    numbers of the versions kept
+ *   loyalty:v:{site}:N                string  version N: a line, the document
+ *   loyalty:dr:{site}                 string  the draft of the program
  *   loyalty:i:{site}:key              string  idempotency answers, 24 h
  *   loyalty:sites                     set     site ids
  *   loyalty:tokens                    hash    sha256 -> scopes
