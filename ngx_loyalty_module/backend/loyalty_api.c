@@ -83,6 +83,11 @@ static const loyalty_api_route_t routes[] = {
 
     {GET, "sites/*/audit", READ, loyalty_api_list_audit},
 
+    {GET, "sites/*/jobs", READ, loyalty_api_list_jobs},
+    {POST, "sites/*/jobs", WRITE, loyalty_api_post_job},
+    {GET, "sites/*/jobs/*", READ, loyalty_api_get_job},
+    {DELETE, "sites/*/jobs/*", ACT, loyalty_api_cancel_job},
+
     {GET, "sites/*/stats", READ, loyalty_api_stats},
     {GET, "sites/*/dead-letters", READ, loyalty_api_list_dead},
     {POST, "sites/*/dead-letters/*/replay", ACT, loyalty_api_replay_dead},

@@ -257,6 +257,55 @@ loyalty_api_watch(loyalty_api_call_t *call, const char *kind,
     loyalty_api_command(call, "WATCH", kind, rest, 0);
 }
 
+loyalty_store_result_t
+loyalty_api_rank(loyalty_api_call_t *call, const char *kind,
+                 loyalty_str_t rest, int64_t *rank)
+{
+    loyalty_str_t cursor = loyalty_api_query(call, "cursor");
+    loyalty_store_result_t result;
+    loyalty_replies_t replies;
+
+    *rank = 0;
+    if (cursor.len == 0) {
+        return LOYALTY_STORE_OK;
+    }
+
+    loyalty_commands_reset(&call->session->commands);
+    loyalty_api_command(call, "ZREVRANK", kind, rest, 1);
+    loyalty_arg(&call->session->commands, cursor);
+    loyalty_replies_init(&replies);
+    result = loyalty_api_read(call, &replies);
+
+    if (result == LOYALTY_STORE_OK) {
+        if (loyalty_reply_int(replies.list[0], rank)) {
+            (*rank)++;
+        } else {
+            loyalty_api_error(call, 422, "invalid_cursor",
+                              "the cursor is not one of this list");
+        }
+    }
+
+    loyalty_replies_free(&replies);
+
+    return result;
+}
+
+void
+loyalty_api_list(loyalty_api_call_t *call, const char *name, json_t *items,
+                 const redisReply *ids, size_t limit)
+{
+    json_t *json = json_object();
+    loyalty_str_t last;
+
+    json_object_set_new(json, name, items);
+    if (ids->elements > limit
+        && loyalty_reply_str(ids->element[limit - 1], &last)) {
+        loyalty_api_set_str(json, "next_cursor", last);
+    }
+
+    loyalty_api_json(call, 200, json);
+}
+
 /* What is kept for an Idempotency-Key: the request's fingerprint, the status,
  * the body. */
 static void

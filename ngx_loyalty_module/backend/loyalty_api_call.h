@@ -95,6 +95,27 @@ bool loyalty_api_limit(loyalty_api_call_t *call, size_t *limit);
 /* A stream id, "1-2"; anything else names nothing. */
 bool loyalty_api_is_stream_id(loyalty_str_t id);
 
+/* The rank behind ?cursor=, an element, in a sorted set read from its end; 0
+ * without one.  Where there is no such element the error is written. */
+loyalty_store_result_t loyalty_api_rank(loyalty_api_call_t *call,
+                                        const char *kind, loyalty_str_t rest,
+                                        int64_t *rank);
+
+/* {name: items, "next_cursor"}: `ids` are what the items were made from, one
+ * more than `limit` where there are more.  Takes the reference. */
+void loyalty_api_list(loyalty_api_call_t *call, const char *name,
+                      json_t *items, const redisReply *ids, size_t limit);
+
+/*
+ * Adds a new job to session->commands, which is MULTI ..., answers 202 with
+ * its id, and commits.  `total` -1: not known yet.
+ */
+loyalty_store_result_t loyalty_api_create_job(loyalty_api_call_t *call,
+                                              const char *kind,
+                                              loyalty_str_t id,
+                                              const json_t *params,
+                                              int64_t total);
+
 /* Adds json (its reference is taken) or NULL under a name, unless it has no
  * value; strings that are empty are left out. */
 void loyalty_api_set_str(json_t *object, const char *name, loyalty_str_t text);
@@ -203,6 +224,11 @@ loyalty_store_result_t loyalty_api_post_orders(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_order(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_quote(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_list_jobs(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_post_job(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_job(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_cancel_job(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_list_audit(loyalty_api_call_t *call);
 

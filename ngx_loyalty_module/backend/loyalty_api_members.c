@@ -349,22 +349,6 @@ read_values(loyalty_api_call_t *call, const char *kind, const redisReply *ids,
                ? LOYALTY_STORE_MALFORMED : result;
 }
 
-static void
-finish_list(loyalty_api_call_t *call, const char *name, json_t *items,
-            const redisReply *ids, size_t limit)
-{
-    json_t *json = json_object();
-    loyalty_str_t last;
-
-    json_object_set_new(json, name, items);
-    if (ids->elements > limit
-        && loyalty_reply_str(ids->element[limit - 1], &last)) {
-        loyalty_api_set_str(json, "next_cursor", last);
-    }
-
-    loyalty_api_json(call, 200, json);
-}
-
 static loyalty_store_result_t
 show_members(loyalty_api_call_t *call, const loyalty_program_t *program,
              const redisReply *ids, size_t limit)
@@ -395,7 +379,7 @@ show_members(loyalty_api_call_t *call, const loyalty_program_t *program,
     }
 
     if (result == LOYALTY_STORE_OK) {
-        finish_list(call, "members", json_incref(items), ids, limit);
+        loyalty_api_list(call, "members", json_incref(items), ids, limit);
     }
 
     json_decref(items);
@@ -431,39 +415,6 @@ loyalty_api_list_members(loyalty_api_call_t *call)
     return result;
 }
 
-/* The rank of the cursor's order in the member's list, newest first. */
-static loyalty_store_result_t
-find_rank(loyalty_api_call_t *call, loyalty_str_t id, int64_t *rank)
-{
-    loyalty_str_t cursor = loyalty_api_query(call, "cursor");
-    loyalty_store_result_t result;
-    loyalty_replies_t replies;
-
-    *rank = 0;
-    if (cursor.len == 0) {
-        return LOYALTY_STORE_OK;
-    }
-
-    loyalty_commands_reset(&call->session->commands);
-    loyalty_api_command(call, "ZREVRANK", "mo", id, 1);
-    loyalty_arg(&call->session->commands, cursor);
-    loyalty_replies_init(&replies);
-    result = loyalty_api_read(call, &replies);
-
-    if (result == LOYALTY_STORE_OK) {
-        if (loyalty_reply_int(replies.list[0], rank)) {
-            (*rank)++;
-        } else {
-            loyalty_api_error(call, 422, "invalid_cursor",
-                              "the cursor is not one of this list");
-        }
-    }
-
-    loyalty_replies_free(&replies);
-
-    return result;
-}
-
 static loyalty_store_result_t
 show_orders(loyalty_api_call_t *call, const redisReply *ids, size_t limit)
 {
@@ -491,7 +442,7 @@ show_orders(loyalty_api_call_t *call, const redisReply *ids, size_t limit)
     }
 
     if (result == LOYALTY_STORE_OK) {
-        finish_list(call, "orders", json_incref(items), ids, limit);
+        loyalty_api_list(call, "orders", json_incref(items), ids, limit);
     }
 
     json_decref(items);
@@ -536,7 +487,7 @@ loyalty_api_member_orders(loyalty_api_call_t *call)
 
     result = check_member(call, id, &exists);
     if (result == LOYALTY_STORE_OK && exists) {
-        result = find_rank(call, id, &rank);
+        result = loyalty_api_rank(call, "mo", id, &rank);
     }
     if (result != LOYALTY_STORE_OK || call->response->status != 0) {
         return result;

@@ -8,10 +8,10 @@
 
 #include "loyalty_apply_site.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "loyalty_link.h"
+#include "loyalty_sites.h"
 
 #define SITES_EVERY 1000 /* ms between looks at the list of sites */
 #define BLOCK 200        /* ms; a reload waits for it */
@@ -110,6 +110,7 @@ add_site(loyalty_apply_t *apply, loyalty_str_t id)
     memcpy(site->id, id.data, id.len);
     site->scope.prefix = apply->conf->prefix;
     site->scope.site = (loyalty_str_t){site->id, id.len};
+    site->lease.name = "lease";
     site->count = LOYALTY_BATCH_EVENTS_MAX;
     site->listed = true;
     sites[apply->nsites++] = site;
@@ -139,49 +140,34 @@ drop_unlisted(loyalty_apply_t *apply)
 static loyalty_store_result_t
 list_sites(loyalty_apply_t *apply)
 {
-    loyalty_commands_t *commands = &apply->tools.commands;
     loyalty_apply_site_t *site;
     loyalty_store_result_t result;
-    loyalty_replies_t replies;
-    const redisReply *list;
-    char key[LOYALTY_KEY_MAX];
-    loyalty_str_t id;
-    size_t i;
+    loyalty_arena_t arena;
+    loyalty_str_t *ids;
+    size_t i, n;
 
-    loyalty_commands_reset(commands);
-    loyalty_replies_init(&replies);
-    snprintf(key, sizeof(key), "%.*s:sites", (int)apply->conf->prefix.len,
-             apply->conf->prefix.data);
-    loyalty_command_words(commands, "SMEMBERS", key, NULL);
-    result = loyalty_store_call(apply->tools.store, loyalty_str_from(key),
-                                commands, &replies);
+    loyalty_arena_init(&arena, 0);
+    result = loyalty_sites(apply->tools.store, apply->conf->prefix, &arena,
+                           &ids, &n);
+
+    for (i = 0; result == LOYALTY_STORE_OK && i < apply->nsites; i++) {
+        apply->sites[i]->listed = false;
+    }
+
+    for (i = 0; result == LOYALTY_STORE_OK && i < n; i++) {
+        site = find_site(apply, ids[i]);
+        if (site != NULL) {
+            site->listed = true;
+        } else if (!add_site(apply, ids[i])) {
+            result = LOYALTY_STORE_MEMORY;
+        }
+    }
 
     if (result == LOYALTY_STORE_OK) {
-        list = replies.list[0];
-        result = list->type == REDIS_REPLY_ARRAY ? LOYALTY_STORE_OK
-                                                 : LOYALTY_STORE_MALFORMED;
-
-        for (i = 0; i < apply->nsites; i++) {
-            apply->sites[i]->listed = false;
-        }
-
-        for (i = 0; result == LOYALTY_STORE_OK && i < list->elements; i++) {
-            if (!loyalty_reply_str(list->element[i], &id)
-                || loyalty_site_id_check(id) != LOYALTY_OK) {
-                continue;
-            }
-            site = find_site(apply, id);
-            if (site != NULL) {
-                site->listed = true;
-            } else if (!add_site(apply, id)) {
-                result = LOYALTY_STORE_MEMORY;
-            }
-        }
-
         drop_unlisted(apply);
     }
 
-    loyalty_replies_free(&replies);
+    loyalty_arena_free(&arena);
 
     return result;
 }

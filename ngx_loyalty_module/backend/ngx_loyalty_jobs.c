@@ -10,7 +10,7 @@
 
 
 #include "ngx_http_loyalty_backend.h"
-#include "loyalty_apply.h"
+#include "loyalty_job.h"
 #include "loyalty_redis_check.h"
 
 
@@ -39,6 +39,7 @@ static ngx_loyalty_job_t *ngx_loyalty_job(ngx_cycle_t *cycle,
     ngx_http_loyalty_backend_main_conf_t *bmcf, ngx_loyalty_job_pt run,
     void *data);
 static ngx_int_t ngx_loyalty_job_apply(ngx_loyalty_job_t *job);
+static ngx_int_t ngx_loyalty_job_work(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_check(ngx_loyalty_job_t *job);
 static void ngx_loyalty_job_thread(void *data, ngx_log_t *log);
 static void ngx_loyalty_job_done(ngx_event_t *ev);
@@ -48,6 +49,7 @@ static void ngx_loyalty_job_log(void *data, loyalty_log_level_t level,
 
 
 static loyalty_apply_t  *ngx_loyalty_jobs_apply;
+static loyalty_jobs_t   *ngx_loyalty_jobs_work;
 
 
 ngx_int_t
@@ -62,6 +64,19 @@ ngx_loyalty_jobs_start(ngx_cycle_t *cycle,
 
     if (ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_apply,
                         ngx_loyalty_jobs_apply)
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_loyalty_jobs_work = loyalty_jobs_create(&bmcf->jobs,
+                                                ngx_loyalty_job_log, NULL);
+    if (ngx_loyalty_jobs_work == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_work,
+                        ngx_loyalty_jobs_work)
         == NULL)
     {
         return NGX_ERROR;
@@ -83,6 +98,11 @@ ngx_loyalty_jobs_stop(void)
     if (ngx_loyalty_jobs_apply) {
         loyalty_apply_free(ngx_loyalty_jobs_apply);
         ngx_loyalty_jobs_apply = NULL;
+    }
+
+    if (ngx_loyalty_jobs_work) {
+        loyalty_jobs_free(ngx_loyalty_jobs_work);
+        ngx_loyalty_jobs_work = NULL;
     }
 }
 
@@ -128,6 +148,13 @@ static ngx_int_t
 ngx_loyalty_job_apply(ngx_loyalty_job_t *job)
 {
     return loyalty_apply_run(job->data);
+}
+
+
+static ngx_int_t
+ngx_loyalty_job_work(ngx_loyalty_job_t *job)
+{
+    return loyalty_jobs_run(job->data);
 }
 
 

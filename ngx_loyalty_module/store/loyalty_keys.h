@@ -23,6 +23,13 @@
  *   loyalty:x:{site}:versions         zset    numbers of the versions kept
  *   loyalty:v:{site}:N                string  version N: a line, the document
  *   loyalty:dr:{site}                 string  the draft of the program
+ *   loyalty:j:{site}:JOB              hash    a job (loyalty_job.h)
+ *   loyalty:jm:{site}:JOB             zset    the members it is about
+ *   loyalty:jf:{site}:JOB             list    its file, in blocks
+ *   loyalty:x:{site}:jobs             zset    jobs to be run, by due instant
+ *   loyalty:x:{site}:joblist          zset    all jobs, by creation
+ *   loyalty:x:{site}:jobs-lease       string  who works on jobs
+ *   loyalty:x:{site}:nightly          string  local day of the last night run
  *   loyalty:i:{site}:key              string  idempotency answers, 24 h
  *   loyalty:sites                     set     site ids
  *   loyalty:tokens                    hash    sha256 -> scopes

@@ -18,17 +18,17 @@ loyalty_lease_renewed(loyalty_lease_t *lease)
 
 static void
 command_key(loyalty_commands_t *commands, const char *name, size_t argc,
-            const loyalty_scope_t *scope)
+            const loyalty_lease_t *lease, const loyalty_scope_t *scope)
 {
     loyalty_command(commands, name, argc);
-    loyalty_arg_key(commands, scope, "x", loyalty_str("lease"));
+    loyalty_arg_key(commands, scope, "x", loyalty_str_from(lease->name));
 }
 
 static void
 command_set(loyalty_commands_t *commands, const loyalty_lease_t *lease,
             const loyalty_scope_t *scope, const char *condition)
 {
-    command_key(commands, "SET", condition != NULL ? 6 : 5, scope);
+    command_key(commands, "SET", condition != NULL ? 6 : 5, lease, scope);
     loyalty_arg(commands, loyalty_lease_token(lease));
     loyalty_arg_text(commands, "PX");
     loyalty_arg_int(commands, LOYALTY_LEASE_MS);
@@ -87,8 +87,8 @@ compare(const loyalty_lease_t *lease, loyalty_store_t *store,
 
     loyalty_commands_init(&commands);
     loyalty_replies_init(&replies);
-    command_key(&commands, "WATCH", 2, scope);
-    command_key(&commands, "GET", 2, scope);
+    command_key(&commands, "WATCH", 2, lease, scope);
+    command_key(&commands, "GET", 2, lease, scope);
     result = loyalty_store_call(store, scope->site, &commands, &replies);
 
     *ours = result == LOYALTY_STORE_OK
@@ -158,7 +158,7 @@ loyalty_lease_release(loyalty_lease_t *lease, loyalty_store_t *store,
 
     loyalty_commands_init(&commands);
     loyalty_command(&commands, "MULTI", 1);
-    command_key(&commands, "DEL", 2, scope);
+    command_key(&commands, "DEL", 2, lease, scope);
     loyalty_command(&commands, "EXEC", 1);
     loyalty_store_exec(store, scope->site, &commands);
     loyalty_commands_free(&commands);

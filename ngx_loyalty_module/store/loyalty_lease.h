@@ -1,5 +1,5 @@
 /*
- * The lease of a site: who may apply its orders.
+ * A lease of a site: who may apply its orders, who works on its jobs.
  *
  * The key holds a value that no other holder ever has, and goes away by
  * itself.  The value is the fencing token: a transaction WATCHes the key,
@@ -15,6 +15,7 @@
 #define LOYALTY_LEASE_MS 3000
 
 typedef struct {
+    const char *name; /* of the key, x:{site}:name */
     char token[40];
     int64_t renew_at; /* monotonic ms */
     bool held;

@@ -1,0 +1,256 @@
+/*
+ * Jobs as the API shows them: one, the list newest first, cancelling.
+ */
+
+#include "loyalty_api_call.h"
+#include "loyalty_job.h"
+
+#include <stdio.h>
+
+loyalty_store_result_t
+loyalty_api_create_job(loyalty_api_call_t *call, const char *kind,
+                       loyalty_str_t id, const json_t *params, int64_t total)
+{
+    const loyalty_job_order_t order = {
+        .kind = kind,
+        .id = id,
+        .params = params,
+        .by = loyalty_str_from(call->who),
+        .now = call->now,
+        .due = call->now,
+        .total = total,
+    };
+    json_t *json = json_pack("{s:s%,s:s,s:s}", "id", id.data, id.len, "kind",
+                             kind, "state", "queued");
+
+    snprintf(call->response->location, LOYALTY_API_HEADER_MAX,
+             "/v1/sites/%.*s/jobs/%.*s", (int)call->scope.site.len,
+             call->scope.site.data, (int)id.len, id.data);
+    loyalty_api_json(call, 202, json);
+    loyalty_job_create(&order, &call->scope, &call->session->commands);
+
+    return loyalty_api_commit(call);
+}
+
+/* A job of its own, that staff may start at any time: {"kind", "backfill"}. */
+loyalty_store_result_t
+loyalty_api_post_job(loyalty_api_call_t *call)
+{
+    const char *kind = json_string_value(json_object_get(call->body, "kind"));
+    const json_t *backfill = json_object_get(call->body, "backfill");
+    bool activation = kind != NULL && strcmp(kind, "activation") == 0;
+    const loyalty_program_t *program;
+    loyalty_store_result_t result;
+    char id[LOYALTY_JOB_ID_SIZE];
+    json_t *params;
+
+    result = loyalty_api_program(call, &program);
+    if (result != LOYALTY_STORE_OK || program == NULL) {
+        return result;
+    }
+
+    if (!activation && (kind == NULL || strcmp(kind, "nightly") != 0)) {
+        loyalty_api_problem(call, "/kind", "must be activation or nightly");
+        return LOYALTY_STORE_OK;
+    }
+
+    if (backfill != NULL && (!activation || !json_is_boolean(backfill))) {
+        loyalty_api_problem(call, "/backfill", "must be true or false, of an "
+                            "activation");
+        return LOYALTY_STORE_OK;
+    }
+
+    if (!loyalty_job_id(id)) {
+        return LOYALTY_STORE_MEMORY;
+    }
+
+    params = json_object();
+    if (json_is_true(backfill)) {
+        json_object_set_new(params, "backfill", json_true());
+    }
+    loyalty_commands_reset(&call->session->commands);
+    loyalty_command(&call->session->commands, "MULTI", 1);
+    result = loyalty_api_create_job(call, kind, loyalty_str_from(id), params,
+                                    -1);
+    json_decref(params);
+
+    return result;
+}
+
+/* The site's program is there, and the path's id may be a job's. */
+static loyalty_store_result_t
+read_job(loyalty_api_call_t *call, bool watch, loyalty_replies_t *replies,
+         json_t **json)
+{
+    loyalty_str_t id = call->segments[3];
+    loyalty_store_result_t result;
+
+    *json = NULL;
+    loyalty_commands_reset(&call->session->commands);
+
+    if (id.len >= LOYALTY_JOB_ID_SIZE) {
+        loyalty_api_not_found(call, "job");
+        return LOYALTY_STORE_OK;
+    }
+
+    if (watch) {
+        loyalty_api_watch(call, "j", id);
+    }
+    loyalty_job_command(&call->scope, id, &call->session->commands);
+    result = loyalty_api_read(call, replies);
+
+    if (result == LOYALTY_STORE_OK) {
+        *json = loyalty_job_to_json(id, replies->list[watch]);
+        if (*json == NULL) {
+            loyalty_api_not_found(call, "job");
+        }
+    }
+
+    return result;
+}
+
+loyalty_store_result_t
+loyalty_api_get_job(loyalty_api_call_t *call)
+{
+    loyalty_store_result_t result;
+    loyalty_replies_t replies;
+    json_t *json;
+
+    loyalty_replies_init(&replies);
+    result = read_job(call, false, &replies, &json);
+    if (result == LOYALTY_STORE_OK && json != NULL) {
+        loyalty_api_json(call, 200, json);
+    }
+    loyalty_replies_free(&replies);
+
+    return result;
+}
+
+static void
+write_cancel(loyalty_api_call_t *call, loyalty_str_t id)
+{
+    loyalty_commands_t *commands = &call->session->commands;
+
+    loyalty_commands_reset(commands);
+    loyalty_command(commands, "MULTI", 1);
+    loyalty_api_command(call, "HSET", "j", id, 4);
+    loyalty_arg_text(commands, "state");
+    loyalty_arg_text(commands, "cancelled");
+    loyalty_arg_text(commands, "finished");
+    loyalty_arg_int(commands, call->now);
+    loyalty_api_command(call, "ZREM", "x", loyalty_str("jobs"), 1);
+    loyalty_arg(commands, id);
+    loyalty_api_command(call, "DEL", "jm", id, 0);
+    loyalty_api_command(call, "DEL", "jf", id, 0);
+}
+
+/* What a job did before it was cancelled stays done. */
+loyalty_store_result_t
+loyalty_api_cancel_job(loyalty_api_call_t *call)
+{
+    loyalty_store_result_t result;
+    loyalty_replies_t replies;
+    const char *state;
+    json_t *json;
+
+    loyalty_replies_init(&replies);
+    result = read_job(call, true, &replies, &json);
+
+    if (result == LOYALTY_STORE_OK && json != NULL) {
+        state = json_string_value(json_object_get(json, "state"));
+        if (strcmp(state, "queued") != 0 && strcmp(state, "running") != 0) {
+            loyalty_api_error(call, 409, "over", "the job is %s", state);
+        } else {
+            loyalty_api_no_content(call);
+            write_cancel(call, call->segments[3]);
+            result = loyalty_api_commit(call);
+        }
+    }
+
+    json_decref(json);
+    loyalty_replies_free(&replies);
+
+    return result;
+}
+
+static loyalty_store_result_t
+show_jobs(loyalty_api_call_t *call, const redisReply *ids, size_t limit)
+{
+    size_t i, n = ids->elements < limit ? ids->elements : limit;
+    loyalty_store_result_t result = LOYALTY_STORE_OK;
+    json_t *items = json_array(), *json;
+    loyalty_replies_t replies;
+    loyalty_str_t id;
+
+    loyalty_replies_init(&replies);
+    loyalty_commands_reset(&call->session->commands);
+    for (i = 0; i < n && result == LOYALTY_STORE_OK; i++) {
+        if (loyalty_reply_str(ids->element[i], &id)) {
+            loyalty_job_command(&call->scope, id, &call->session->commands);
+        } else {
+            result = LOYALTY_STORE_MALFORMED;
+        }
+    }
+
+    if (result == LOYALTY_STORE_OK && n != 0) {
+        result = loyalty_api_read(call, &replies);
+    }
+
+    for (i = 0; i < n && result == LOYALTY_STORE_OK; i++) {
+        loyalty_reply_str(ids->element[i], &id);
+        json = loyalty_job_to_json(id, replies.list[i]);
+        if (json != NULL) {
+            json_object_del(json, "result"); /* may be long */
+            json_array_append_new(items, json);
+        }
+    }
+
+    if (result == LOYALTY_STORE_OK) {
+        loyalty_api_list(call, "jobs", json_incref(items), ids, limit);
+    }
+
+    json_decref(items);
+    loyalty_replies_free(&replies);
+
+    return result;
+}
+
+loyalty_store_result_t
+loyalty_api_list_jobs(loyalty_api_call_t *call)
+{
+    loyalty_commands_t *commands = &call->session->commands;
+    const loyalty_program_t *program;
+    loyalty_store_result_t result;
+    loyalty_replies_t ids;
+    int64_t rank = 0;
+    size_t limit;
+
+    if (!loyalty_api_limit(call, &limit)) {
+        return LOYALTY_STORE_OK;
+    }
+
+    result = loyalty_api_program(call, &program);
+    if (result == LOYALTY_STORE_OK && program != NULL) {
+        result = loyalty_api_rank(call, "x", loyalty_str("joblist"), &rank);
+    }
+    if (result != LOYALTY_STORE_OK || call->response->status != 0) {
+        return result;
+    }
+
+    loyalty_commands_reset(commands);
+    loyalty_api_command(call, "ZREVRANGE", "x", loyalty_str("joblist"), 2);
+    loyalty_arg_int(commands, rank);
+    loyalty_arg_int(commands, rank + (int64_t)limit);
+    loyalty_replies_init(&ids);
+    result = loyalty_api_read(call, &ids);
+
+    if (result == LOYALTY_STORE_OK) {
+        result = ids.list[0]->type == REDIS_REPLY_ARRAY
+                     ? show_jobs(call, ids.list[0], limit)
+                     : LOYALTY_STORE_MALFORMED;
+    }
+
+    loyalty_replies_free(&ids);
+
+    return result;
+}

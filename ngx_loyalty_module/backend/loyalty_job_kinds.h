@@ -1,0 +1,13 @@
+/*
+ * The kinds of jobs, for their table.
+ */
+
+#ifndef LOYALTY_JOB_KINDS_H
+#define LOYALTY_JOB_KINDS_H
+
+#include "loyalty_job.h"
+
+extern const loyalty_job_kind_t loyalty_job_activation;
+extern const loyalty_job_kind_t loyalty_job_nightly;
+
+#endif
