@@ -308,11 +308,21 @@ loyalty_instant_parse(loyalty_str_t text, loyalty_instant_t *instant)
     return LOYALTY_OK;
 }
 
+/* `n` digits, the last ones of `value`. */
+static char *
+put_digits(char *p, int64_t value, int n)
+{
+    for (int i = n; i-- > 0; value /= 10) {
+        p[i] = (char)('0' + value % 10);
+    }
+    return p + n;
+}
+
 size_t
 loyalty_instant_format(loyalty_instant_t instant, char *text)
 {
     int64_t days, rest, year, month, day, seconds;
-    int n;
+    char *p = text;
 
     days = instant / LOYALTY_DAY;
     rest = instant % LOYALTY_DAY;
@@ -324,16 +334,28 @@ loyalty_instant_format(loyalty_instant_t instant, char *text)
     civil_from_days(days, &year, &month, &day);
     seconds = rest / LOYALTY_SECOND;
 
-    n = snprintf(text, LOYALTY_INSTANT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d",
-                 (int)year, (int)month, (int)day, (int)(seconds / 3600),
-                 (int)(seconds / 60 % 60), (int)(seconds % 60));
+    if (year >= 0 && year <= 9999) {
+        p = put_digits(p, year, 4);
+    } else {
+        p += snprintf(p, LOYALTY_INSTANT_SIZE, "%04d", (int)year);
+    }
+    *p++ = '-';
+    p = put_digits(p, month, 2);
+    *p++ = '-';
+    p = put_digits(p, day, 2);
+    *p++ = 'T';
+    p = put_digits(p, seconds / 3600, 2);
+    *p++ = ':';
+    p = put_digits(p, seconds / 60 % 60, 2);
+    *p++ = ':';
+    p = put_digits(p, seconds % 60, 2);
 
     if (rest % LOYALTY_SECOND != 0) {
-        n += snprintf(text + n, LOYALTY_INSTANT_SIZE - (size_t)n, ".%03d",
-                      (int)(rest % LOYALTY_SECOND));
+        *p++ = '.';
+        p = put_digits(p, rest % LOYALTY_SECOND, 3);
     }
 
-    text[n++] = 'Z';
-    text[n] = '\0';
-    return (size_t)n;
+    *p++ = 'Z';
+    *p = '\0';
+    return (size_t)(p - text);
 }

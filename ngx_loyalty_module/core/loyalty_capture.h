@@ -18,7 +18,7 @@
 
 #include <jansson.h>
 
-#include "loyalty.h"
+#include "loyalty_document.h"
 
 typedef enum {
     LOYALTY_CAPTURE_ORDER_ID = 0,
@@ -50,12 +50,6 @@ typedef struct {
 /* Our own field names, completed, major units. */
 void loyalty_capture_map_init(loyalty_capture_map_t *map);
 
-/* "" or "/a/b~1c"; ~ is followed by 0 or 1. */
-loyalty_status_t loyalty_pointer_check(loyalty_str_t pointer);
-
-/* The value behind the pointer, borrowed, or NULL. */
-json_t *loyalty_pointer_get(json_t *json, loyalty_str_t pointer);
-
 /* Texts as they came; data NULL where the shop said nothing. */
 typedef struct {
     loyalty_str_t sku;
@@ -79,21 +73,21 @@ loyalty_str_t *loyalty_capture_text(loyalty_capture_order_t *order,
                                     loyalty_capture_line_t *line,
                                     loyalty_capture_field_t field);
 
-/* Reads a shop's document; the texts are the arena's or the document's. */
-loyalty_status_t loyalty_capture_read(json_t *document,
+/* Reads a shop's document; the texts are the arena's or the bytes'. */
+loyalty_status_t loyalty_capture_read(const loyalty_document_t *document,
                                       const loyalty_capture_map_t *map,
                                       loyalty_arena_t *arena,
                                       loyalty_problems_t *problems,
                                       loyalty_capture_order_t *order);
 
-/* Bytes to a document.  LOYALTY_ERROR_INVALID names line and column; a number
- * past 64 bits elsewhere in the document does no harm. */
+/* Bytes to a document that goes on to point into them.  LOYALTY_ERROR_INVALID
+ * names line and column. */
 loyalty_status_t loyalty_capture_parse(loyalty_str_t bytes,
                                        loyalty_problems_t *problems,
-                                       json_t **document);
+                                       loyalty_document_t *document);
 
 /*
- * The event's JSON in the arena, checked by loyalty_order_event_parse.
+ * The event's JSON in the arena, one that loyalty_order_event_parse takes.
  * `currency` is the site's; empty where it is not known: the order's own then.
  * Neither: LOYALTY_ERROR_NOT_FOUND.  Absent: `total` is the sum of the lines'
  * amounts, an amount is quantity x unit_price rounded half up, placed_at `now`.

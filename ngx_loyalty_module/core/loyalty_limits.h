@@ -199,8 +199,14 @@
 /* A JSON Pointer in a configuration. */
 #define LOYALTY_POINTER_MAX 512
 
+/* Values in values of a shop's document; as deep as jansson reads. */
+#define LOYALTY_DOCUMENT_DEPTH_MAX 2048
+
 /* What reading one order of LOYALTY_ORDER_SIZE_MAX may take. */
 #define LOYALTY_CAPTURE_MEMORY_MAX (8 * 1024 * 1024)
+
+/* How much of that a worker keeps for the next one; most take 2 KB. */
+#define LOYALTY_CAPTURE_MEMORY_KEPT (64 * 1024)
 
 /* The pattern that finds an order in a page, and what matching may cost: a
  * page of 1 MB is searched, a catastrophic pattern is stopped. */

@@ -9,8 +9,6 @@
 
 #include "loyalty_money.h"
 
-#include <stdio.h>
-
 __extension__ typedef unsigned __int128 wide_t;
 
 /* The magnitude of INT64_MIN, which no int64_t holds. */
@@ -49,21 +47,38 @@ static const struct {
     {4, "CLF UYW"},
 };
 
+/* Codes are three letters and a space each, in alphabetical order. */
+static bool
+has_code(const char *codes, const char *code)
+{
+    size_t low = 0, high = (strlen(codes) + 1) / 4, middle;
+    int rc;
+
+    while (low < high) {
+        middle = (low + high) / 2;
+        rc = memcmp(codes + 4 * middle, code, 3);
+        if (rc == 0) {
+            return true;
+        }
+        if (rc < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return false;
+}
+
 int
 loyalty_currency_exponent(loyalty_str_t code)
 {
-    const char *p;
-    size_t i;
-
     if (code.len != 3) {
         return -1;
     }
 
-    for (i = 0; i < sizeof(currencies) / sizeof(currencies[0]); i++) {
-        for (p = currencies[i].codes; *p != '\0'; p += p[3] == '\0' ? 3 : 4) {
-            if (memcmp(p, code.data, 3) == 0) {
-                return currencies[i].exponent;
-            }
+    for (size_t i = 0; i < sizeof(currencies) / sizeof(currencies[0]); i++) {
+        if (has_code(currencies[i].codes, code.data)) {
+            return currencies[i].exponent;
         }
     }
 
@@ -238,21 +253,28 @@ loyalty_decimal_parse(loyalty_str_t text, int scale, loyalty_round_t round,
 size_t
 loyalty_decimal_format(int64_t value, int scale, char *text)
 {
-    uint64_t unit, digits = magnitude(value);
-    int n;
+    char digits[LOYALTY_DECIMAL_SIZE], *p = digits + sizeof(digits);
+    uint64_t rest = magnitude(value);
+    size_t len;
 
     scale = scale < 0 ? 0 : scale > PLACES_MAX ? PLACES_MAX : scale;
-    unit = (uint64_t)powers[scale];
 
-    n = snprintf(text, LOYALTY_DECIMAL_SIZE, "%s%llu", value < 0 ? "-" : "",
-                 (unsigned long long)(digits / unit));
-
-    if (scale > 0) {
-        n += snprintf(text + n, LOYALTY_DECIMAL_SIZE - (size_t)n, ".%0*llu",
-                      scale, (unsigned long long)(digits % unit));
+    /* From the last digit; at least one before the point. */
+    *--p = '\0';
+    for (int place = 0; place <= scale || rest != 0; place++) {
+        if (place == scale && scale > 0) {
+            *--p = '.';
+        }
+        *--p = (char)('0' + rest % 10);
+        rest /= 10;
+    }
+    if (value < 0) {
+        *--p = '-';
     }
 
-    return (size_t)n;
+    len = (size_t)(digits + sizeof(digits) - p);
+    memcpy(text, p, len);
+    return len - 1;
 }
 
 loyalty_status_t

@@ -6,7 +6,7 @@
  * whole order.
  */
 
-#include "loyalty_order.h"
+#include "loyalty_order_private.h"
 
 #include <stdio.h>
 
@@ -28,6 +28,45 @@ is_absent(const json_t *value)
     return value == NULL || json_is_null(value);
 }
 
+static bool
+is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static bool
+length_ok(loyalty_str_t text, size_t max, bool required)
+{
+    return text.len <= max && (text.len != 0 || !required);
+}
+
+bool
+loyalty_order_text_ok(loyalty_str_t text, size_t max, bool required)
+{
+    if (!length_ok(text, max, required)) {
+        return false;
+    }
+
+    for (size_t i = 0; i < text.len; i++) {
+        if (is_control(text.data[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+loyalty_order_text_refuse(loyalty_problems_t *problems, const char *pointer,
+                          loyalty_str_t text, size_t max, bool required)
+{
+    if (!length_ok(text, max, required)) {
+        loyalty_problem(problems, pointer, "give %s to %zu bytes",
+                        required ? "1" : "up", max);
+    } else {
+        loyalty_problem(problems, pointer, "leave out control characters");
+    }
+}
+
 /* A string without control characters; empty where it is absent. */
 static loyalty_str_t
 get_text(parser_t *parser, json_t *object, const char *prefix, const char *name,
@@ -36,33 +75,22 @@ get_text(parser_t *parser, json_t *object, const char *prefix, const char *name,
     json_t *value = json_object_get(object, name);
     char pointer[POINTER_SIZE];
     loyalty_str_t text;
-    size_t i;
-
-    snprintf(pointer, sizeof(pointer), "%s/%s", prefix, name);
 
     if (is_absent(value) && !required) {
         return loyalty_str_null;
     }
 
-    if (!json_is_string(value)) {
-        loyalty_problem(parser->problems, pointer, "give a string");
-        return loyalty_str_null;
-    }
-
     text = (loyalty_str_t){json_string_value(value), json_string_length(value)};
 
-    if (text.len > max || (text.len == 0 && required)) {
-        loyalty_problem(parser->problems, pointer, "give %s to %zu bytes",
-                        required ? "1" : "up", max);
-        return loyalty_str_null;
-    }
-
-    for (i = 0; i < text.len; i++) {
-        if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f) {
-            loyalty_problem(parser->problems, pointer,
-                            "leave out control characters");
-            return loyalty_str_null;
+    if (!json_is_string(value) || !loyalty_order_text_ok(text, max, required)) {
+        snprintf(pointer, sizeof(pointer), "%s/%s", prefix, name);
+        if (json_is_string(value)) {
+            loyalty_order_text_refuse(parser->problems, pointer, text, max,
+                                      required);
+        } else {
+            loyalty_problem(parser->problems, pointer, "give a string");
         }
+        return loyalty_str_null;
     }
 
     if (loyalty_str_copy(parser->arena, text, &text) != LOYALTY_OK) {
@@ -291,22 +319,31 @@ get_refund(parser_t *parser, json_t *object, loyalty_refund_t *refund)
     get_lines(parser, value, "/refund", true, &refund->lines, &refund->nlines);
 }
 
+loyalty_order_status_t
+loyalty_order_status_of(loyalty_str_t name)
+{
+    loyalty_order_status_t status = LOYALTY_ORDER_REFUNDED;
+
+    while (status != 0
+           && !loyalty_str_eq(
+               name, loyalty_str_from(loyalty_order_status_name(status)))) {
+        status--;
+    }
+    return status;
+}
+
 static void
 get_status(parser_t *parser, json_t *object, loyalty_order_event_t *event)
 {
-    const char *name = json_string_value(json_object_get(object, "status"));
-    loyalty_order_status_t status;
+    json_t *value = json_object_get(object, "status");
 
-    for (status = LOYALTY_ORDER_PLACED;
-         name != NULL && status <= LOYALTY_ORDER_REFUNDED; status++) {
-        if (strcmp(name, loyalty_order_status_name(status)) == 0) {
-            event->status = status;
-            return;
-        }
+    event->status = loyalty_order_status_of((loyalty_str_t){
+        json_string_value(value), json_string_length(value)});
+    if (event->status == 0) {
+        loyalty_problem(
+            parser->problems, "/status",
+            "give placed, completed, shipped, cancelled or refunded");
     }
-
-    loyalty_problem(parser->problems, "/status",
-                    "give placed, completed, shipped, cancelled or refunded");
 }
 
 static void

@@ -117,4 +117,14 @@ loyalty_status_t loyalty_order_leave_wallet(loyalty_order_context_t *context,
 loyalty_status_t loyalty_order_apply_refunds(loyalty_order_context_t *context,
                                              loyalty_order_attempt_t *attempt);
 
+/* A text of an event: up to `max` bytes, a required one at least one, and no
+ * control characters.  The second tells why one is not. */
+bool loyalty_order_text_ok(loyalty_str_t text, size_t max, bool required);
+void loyalty_order_text_refuse(loyalty_problems_t *problems,
+                               const char *pointer, loyalty_str_t text,
+                               size_t max, bool required);
+
+/* The status of that name, or 0. */
+loyalty_order_status_t loyalty_order_status_of(loyalty_str_t name);
+
 #endif

@@ -441,10 +441,9 @@ ngx_http_loyalty_capture_order(ngx_http_request_t *r,
     ngx_http_loyalty_capture_ctx_t *ctx, u_char *data, size_t len)
 {
     char                                *raw;
-    json_t                              *document, *texts;
+    json_t                              *texts;
     ngx_time_t                          *tp;
     loyalty_str_t                        text, member, currency, event;
-    loyalty_arena_t                      arena;
     loyalty_status_t                     status;
     loyalty_instant_t                    now;
     loyalty_problems_t                   problems;
@@ -456,16 +455,21 @@ ngx_http_loyalty_capture_order(ngx_http_request_t *r,
     ngx_http_loyalty_capture_result_e    result;
     ngx_http_loyalty_filter_loc_conf_t  *flcf;
 
+    /* Orders are read one at a time; the memory of one serves the next. */
+
+    static loyalty_arena_t               arena = {
+                                             .limit = LOYALTY_CAPTURE_MEMORY_MAX
+                                         };
+    static loyalty_document_t            document;
+
     flcf = ngx_http_get_module_loc_conf(r, ngx_http_loyalty_filter_module);
     conf = flcf->capture;
     lctx = ngx_http_loyalty_ctx(r);
 
-    loyalty_arena_init(&arena, LOYALTY_CAPTURE_MEMORY_MAX);
     loyalty_problems_init(&problems, &arena);
 
     text.data = (char *) data;
     text.len = len;
-    document = NULL;
     texts = NULL;
     raw = NULL;
 
@@ -539,8 +543,14 @@ done:
 
     free(raw);
     json_decref(texts);
-    json_decref(document);
-    loyalty_arena_free(&arena);
+
+    if (arena.used + document.room > LOYALTY_CAPTURE_MEMORY_KEPT) {
+        loyalty_arena_free(&arena);
+        loyalty_document_free(&document);
+
+    } else {
+        loyalty_arena_reset(&arena);
+    }
 }
 
 

@@ -49,8 +49,8 @@ typedef enum {
 /* Reads the order; what is wrong goes to `problems`. */
 ngx_http_loyalty_capture_result_e ngx_http_loyalty_capture_source(
     ngx_http_loyalty_capture_conf_t *conf, loyalty_str_t text,
-    loyalty_arena_t *arena, loyalty_problems_t *problems, json_t **document,
-    loyalty_capture_order_t *order);
+    loyalty_arena_t *arena, loyalty_problems_t *problems,
+    loyalty_document_t *document, loyalty_capture_order_t *order);
 
 
 #endif /* _NGX_HTTP_LOYALTY_CAPTURE_H_INCLUDED_ */

@@ -13,12 +13,12 @@
 
 static ngx_http_loyalty_capture_result_e ngx_http_loyalty_capture_document(
     const loyalty_capture_map_t *map, loyalty_str_t text,
-    loyalty_arena_t *arena, loyalty_problems_t *problems, json_t **document,
-    loyalty_capture_order_t *order);
+    loyalty_arena_t *arena, loyalty_problems_t *problems,
+    loyalty_document_t *document, loyalty_capture_order_t *order);
 static ngx_http_loyalty_capture_result_e ngx_http_loyalty_capture_page(
     ngx_http_loyalty_capture_conf_t *conf, loyalty_str_t text,
-    loyalty_arena_t *arena, loyalty_problems_t *problems, json_t **document,
-    loyalty_capture_order_t *order);
+    loyalty_arena_t *arena, loyalty_problems_t *problems,
+    loyalty_document_t *document, loyalty_capture_order_t *order);
 static ngx_int_t ngx_http_loyalty_capture_line(
     loyalty_capture_order_t *order, size_t *room, loyalty_arena_t *arena);
 static void ngx_http_loyalty_capture_groups(
@@ -32,7 +32,7 @@ static loyalty_str_t ngx_http_loyalty_capture_group(loyalty_str_t text,
 ngx_http_loyalty_capture_result_e
 ngx_http_loyalty_capture_source(ngx_http_loyalty_capture_conf_t *conf,
     loyalty_str_t text, loyalty_arena_t *arena, loyalty_problems_t *problems,
-    json_t **document, loyalty_capture_order_t *order)
+    loyalty_document_t *document, loyalty_capture_order_t *order)
 {
     if (conf->source == NGX_HTTP_LOYALTY_CAPTURE_REGEX) {
         return ngx_http_loyalty_capture_page(conf, text, arena, problems,
@@ -47,14 +47,14 @@ ngx_http_loyalty_capture_source(ngx_http_loyalty_capture_conf_t *conf,
 static ngx_http_loyalty_capture_result_e
 ngx_http_loyalty_capture_document(const loyalty_capture_map_t *map,
     loyalty_str_t text, loyalty_arena_t *arena, loyalty_problems_t *problems,
-    json_t **document, loyalty_capture_order_t *order)
+    loyalty_document_t *document, loyalty_capture_order_t *order)
 {
     loyalty_status_t  status;
 
     status = loyalty_capture_parse(text, problems, document);
 
     if (status == LOYALTY_OK) {
-        status = loyalty_capture_read(*document, map, arena, problems, order);
+        status = loyalty_capture_read(document, map, arena, problems, order);
     }
 
     switch (status) {
@@ -77,7 +77,7 @@ ngx_http_loyalty_capture_document(const loyalty_capture_map_t *map,
 static ngx_http_loyalty_capture_result_e
 ngx_http_loyalty_capture_page(ngx_http_loyalty_capture_conf_t *conf,
     loyalty_str_t text, loyalty_arena_t *arena, loyalty_problems_t *problems,
-    json_t **document, loyalty_capture_order_t *order)
+    loyalty_document_t *document, loyalty_capture_order_t *order)
 {
     int                                 rc;
     size_t                              at, room, end;

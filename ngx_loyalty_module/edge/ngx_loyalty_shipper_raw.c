@@ -42,10 +42,11 @@ ngx_loyalty_shipper_program(ngx_loyalty_journal_t *journal,
 ngx_int_t
 ngx_loyalty_shipper_event(ngx_loyalty_parcel_t *parcel, redisReply *reply)
 {
-    json_t                     *program, *document;
+    json_t                     *program;
     ngx_int_t                   rc;
     loyalty_str_t               currency, event;
     loyalty_arena_t             arena;
+    loyalty_document_t          document;
     loyalty_problems_t          problems;
     loyalty_capture_map_t       map;
     loyalty_capture_order_t     order;
@@ -53,8 +54,9 @@ ngx_loyalty_shipper_event(ngx_loyalty_parcel_t *parcel, redisReply *reply)
 
     payload = &parcel->payload;
     program = NULL;
-    document = NULL;
     rc = NGX_DECLINED;
+
+    loyalty_document_init(&document);
 
     loyalty_arena_init(&arena, LOYALTY_CAPTURE_MEMORY_MAX);
     loyalty_problems_init(&problems, &arena);
@@ -76,7 +78,7 @@ ngx_loyalty_shipper_event(ngx_loyalty_parcel_t *parcel, redisReply *reply)
 
     } else if (loyalty_capture_parse(payload->json, &problems, &document)
                == LOYALTY_OK
-               && loyalty_capture_read(document, &map, &arena, &problems,
+               && loyalty_capture_read(&document, &map, &arena, &problems,
                                        &order)
                   == LOYALTY_OK
                && loyalty_capture_event(&order, &map, payload->member,
@@ -102,7 +104,7 @@ ngx_loyalty_shipper_event(ngx_loyalty_parcel_t *parcel, redisReply *reply)
         rc = ngx_loyalty_shipper_dead(parcel, &problems);
     }
 
-    json_decref(document);
+    loyalty_document_free(&document);
     json_decref(program);
     loyalty_arena_free(&arena);
 
