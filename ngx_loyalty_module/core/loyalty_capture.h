@@ -19,6 +19,7 @@
 #include <jansson.h>
 
 #include "loyalty_document.h"
+#include "loyalty_pointer.h"
 
 typedef enum {
     LOYALTY_CAPTURE_ORDER_ID = 0,

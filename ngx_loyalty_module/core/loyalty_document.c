@@ -17,6 +17,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "loyalty_pointer.h"
+
 #define ROOM_FIRST 128
 #define NONE UINT32_MAX
 #define KEY_MAX (6 * LOYALTY_POINTER_MAX) /* a key of \u escapes alone */
@@ -566,45 +568,14 @@ loyalty_document_unescape(loyalty_str_t escaped, char *to)
     return len;
 }
 
-loyalty_status_t
-loyalty_pointer_check(loyalty_str_t pointer)
-{
-    if (pointer.len == 0) {
-        return LOYALTY_OK;
-    }
-    if (pointer.len > LOYALTY_POINTER_MAX || pointer.data[0] != '/') {
-        return LOYALTY_ERROR_INVALID;
-    }
-    for (size_t i = 0; i < pointer.len; i++) {
-        if (pointer.data[i] == '~'
-            && (i + 1 == pointer.len
-                || (pointer.data[i + 1] != '0'
-                    && pointer.data[i + 1] != '1'))) {
-            return LOYALTY_ERROR_INVALID;
-        }
-    }
-    return LOYALTY_OK;
-}
-
-/* RFC 6901: digits without a leading zero. */
 static const loyalty_element_t *
 find_index(const loyalty_document_t *document, const loyalty_element_t *array,
            loyalty_str_t token)
 {
     const loyalty_element_t *element = array + 1;
-    size_t index = 0;
+    size_t index;
 
-    if (token.len == 0 || token.len > 9
-        || (token.data[0] == '0' && token.len > 1)) {
-        return NULL;
-    }
-    for (size_t i = 0; i < token.len; i++) {
-        if (token.data[i] < '0' || token.data[i] > '9') {
-            return NULL;
-        }
-        index = index * 10 + (size_t)(token.data[i] - '0');
-    }
-    if (index >= array->len) {
+    if (!loyalty_pointer_index(token, &index) || index >= array->len) {
         return NULL;
     }
     for (; index > 0; index--) {
@@ -648,20 +619,10 @@ const loyalty_element_t *
 loyalty_document_find(const loyalty_document_t *document,
                       const loyalty_element_t *from, loyalty_str_t pointer)
 {
-    const char *p = pointer.data, *end = pointer.data + pointer.len;
     char name[LOYALTY_POINTER_MAX];
 
-    while (from != NULL && p < end) {
-        loyalty_str_t token = {name, 0};
-
-        for (p++; p < end && *p != '/'; p++) {
-            if (*p == '~' && p + 1 < end) {
-                p++;
-                name[token.len++] = *p == '1' ? '/' : '~';
-            } else {
-                name[token.len++] = *p;
-            }
-        }
+    while (from != NULL && pointer.len != 0) {
+        loyalty_str_t token = loyalty_pointer_token(&pointer, name);
 
         if (from->type == LOYALTY_JSON_ARRAY) {
             from = find_index(document, from, token);

@@ -89,9 +89,6 @@ loyalty_document_bytes(const loyalty_document_t *document,
  * Returns the length. */
 size_t loyalty_document_unescape(loyalty_str_t escaped, char *to);
 
-/* "" or "/a/b~1c"; ~ is followed by 0 or 1. */
-loyalty_status_t loyalty_pointer_check(loyalty_str_t pointer);
-
 bool loyalty_utf8_check(loyalty_str_t text);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "loyalty_document.h"
+#include "loyalty_pointer.h"
 
 #define DEEP LOYALTY_DOCUMENT_DEPTH_MAX
 
@@ -104,56 +105,6 @@ same_as_jansson(loyalty_document_t *document, const char *text, size_t len)
 }
 
 static void
-pointers_are_those_of_rfc_6901(void **state)
-{
-    /* RFC 6901, section 5. */
-    static const struct {
-        const char *pointer;
-        const char *value;
-    } cases[] = {
-        {"", NULL},     {"/foo/0", "bar"}, {"/foo/1", "baz"}, {"/", "0"},
-        {"/a~1b", "1"}, {"/c%d", "2"},     {"/e^f", "3"},     {"/g|h", "4"},
-        {"/i\\j", "5"}, {"/k\"l", "6"},    {"/ ", "7"},       {"/m~0n", "8"},
-    };
-    static const char *const missing[] = {"/none", "/foo/2", "/foo/-",
-                                          "/foo/00", "/foo/1x", "/foo/0/x",
-                                          "/foo/18446744073709551616", "/m~n0"};
-    loyalty_document_t document;
-    const loyalty_element_t *root, *found;
-
-    (void)state;
-
-    loyalty_document_init(&document);
-    assert_null(loyalty_document_root(&document));
-    assert_int_equal(
-        parse(&document,
-              "{\"foo\":[\"bar\",\"baz\"],\"\":0,\"a/b\":1,\"c%d\":2,"
-              "\"e^f\":3,\"g|h\":4,\"i\\\\j\":5,\"k\\\"l\":6,\" \":7,"
-              "\"m~n\":8}"),
-        LOYALTY_OK);
-    root = loyalty_document_root(&document);
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        loyalty_str_t pointer = loyalty_str_from(cases[i].pointer);
-
-        assert_int_equal(loyalty_pointer_check(pointer), LOYALTY_OK);
-        found = loyalty_document_find(&document, root, pointer);
-        if (cases[i].value == NULL) {
-            assert_ptr_equal(found, root);
-            continue;
-        }
-        assert_non_null(found);
-        assert_true(loyalty_str_eq(loyalty_document_bytes(&document, found),
-                                   loyalty_str_from(cases[i].value)));
-    }
-    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
-        assert_null(loyalty_document_find(&document, root,
-                                          loyalty_str_from(missing[i])));
-    }
-    loyalty_document_free(&document);
-}
-
-static void
 bad_pointers_are_refused(void **state)
 {
     static const char *const cases[] = {"a", "a/b", "/~", "/~2", "/a~", "#/a"};
@@ -173,6 +124,64 @@ bad_pointers_are_refused(void **state)
     assert_int_equal(loyalty_pointer_check(
                          (loyalty_str_t){longest, LOYALTY_POINTER_MAX + 1}),
                      LOYALTY_ERROR_INVALID);
+}
+
+static void
+pointers_are_those_of_rfc_6901(void **state)
+{
+    /* RFC 6901, section 5. */
+    static const struct {
+        const char *pointer;
+        const char *value;
+    } cases[] = {
+        {"", NULL},     {"/foo/0", "bar"}, {"/foo/1", "baz"}, {"/", "0"},
+        {"/a~1b", "1"}, {"/c%d", "2"},     {"/e^f", "3"},     {"/g|h", "4"},
+        {"/i\\j", "5"}, {"/k\"l", "6"},    {"/ ", "7"},       {"/m~0n", "8"},
+    };
+    static const char *const missing[] = {"/none", "/foo/2", "/foo/-",
+                                          "/foo/00", "/foo/1x", "/foo/0/x",
+                                          "/foo/18446744073709551616", "/m~n0"};
+    static const char text[] =
+        "{\"foo\":[\"bar\",\"baz\"],\"\":0,\"a/b\":1,\"c%d\":2,\"e^f\":3,"
+        "\"g|h\":4,\"i\\\\j\":5,\"k\\\"l\":6,\" \":7,\"m~n\":8}";
+    loyalty_document_t document;
+    const loyalty_element_t *root, *found;
+    json_t *json = json_loads(text, 0, NULL), *value;
+
+    (void)state;
+
+    loyalty_document_init(&document);
+    assert_null(loyalty_document_root(&document));
+    assert_int_equal(parse(&document, text), LOYALTY_OK);
+    root = loyalty_document_root(&document);
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        loyalty_str_t pointer = loyalty_str_from(cases[i].pointer);
+
+        assert_int_equal(loyalty_pointer_check(pointer), LOYALTY_OK);
+        found = loyalty_document_find(&document, root, pointer);
+        value = loyalty_pointer_get(json, pointer);
+        if (cases[i].value == NULL) {
+            assert_ptr_equal(found, root);
+            assert_ptr_equal(value, json);
+            continue;
+        }
+        assert_non_null(found);
+        assert_true(loyalty_str_eq(loyalty_document_bytes(&document, found),
+                                   loyalty_str_from(cases[i].value)));
+        if (json_is_string(value)) {
+            assert_string_equal(json_string_value(value), cases[i].value);
+        } else {
+            assert_int_equal(json_integer_value(value), atoi(cases[i].value));
+        }
+    }
+    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+        assert_null(loyalty_document_find(&document, root,
+                                          loyalty_str_from(missing[i])));
+        assert_null(loyalty_pointer_get(json, loyalty_str_from(missing[i])));
+    }
+    json_decref(json);
+    loyalty_document_free(&document);
 }
 
 static void
