@@ -529,6 +529,10 @@ limits(const candidate_t *candidate, int64_t here)
     int64_t total = here + (usage == NULL ? 0 : usage->total);
     int64_t member = here + (usage == NULL ? 0 : usage->member);
 
+    if (candidate->entry != NULL && candidate->entry->reserved) {
+        return LOYALTY_REJECT_NONE;
+    }
+
     if (offer->limit_total != 0 && total >= offer->limit_total) {
         return LOYALTY_REJECT_LIMIT_TOTAL;
     }
@@ -632,6 +636,7 @@ record(evaluation_t *e, const candidate_t *candidate,
 {
     loyalty_quote_t *quote = e->quote;
     loyalty_applied_t *applied = &quote->applied[quote->napplied++];
+    bool bearer = candidate->entry != NULL && candidate->entry->bearer;
     size_t i, n = 0;
 
     for (i = 0; i < e->basket.nlines; i++) {
@@ -642,7 +647,8 @@ record(evaluation_t *e, const candidate_t *candidate,
         .offer = candidate->offer,
         .entry = candidate->entry == NULL ? loyalty_str_null
                                           : candidate->entry->id,
-        .code = candidate->code,
+        .code = bearer ? candidate->entry->code : candidate->code,
+        .bearer = bearer,
         .amount = reduction->amount,
         .reward_points = candidate->offer->reward_points,
         .allocations = loyalty_alloc(e->arena,

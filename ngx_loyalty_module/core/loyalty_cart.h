@@ -20,14 +20,6 @@ typedef struct {
     int64_t minimum_price; /* of one unit */
 } loyalty_cart_line_t;
 
-/* Uses so far of one offer. */
-typedef struct {
-    loyalty_str_t offer;
-    int64_t total;
-    int64_t member;
-    int64_t spent; /* money given so far, against the budget */
-} loyalty_usage_t;
-
 /* A wallet entry that would apply now: a clubcard, a full punchcard, an
  * applied reward or coupon; or one that is shown why it does not. */
 typedef struct {
@@ -37,6 +29,8 @@ typedef struct {
     bool applied;       /* reward, coupon: the member applied it */
     bool redeemed;
     bool held; /* by another checkout */
+    bool reserved; /* bought: within the limits already */
+    bool bearer; /* no entry: a code of the index, whoever types it */
     int64_t uses; /* punchcard: ready uses */
     loyalty_instant_t expires_at;
 } loyalty_cart_entry_t;
@@ -75,6 +69,11 @@ loyalty_status_t loyalty_cart_bring(loyalty_cart_t *cart,
                                     const loyalty_member_t *member,
                                     loyalty_arena_t *arena);
 
+/* What the site counts of its offers, beside the member's own uses. */
+loyalty_status_t loyalty_cart_site_usage(loyalty_cart_t *cart,
+                                         const loyalty_usage_t *usage,
+                                         size_t n, loyalty_arena_t *arena);
+
 /* The closed list, in the order in which the first that holds is named. */
 typedef enum {
     LOYALTY_REJECT_NONE,
@@ -110,6 +109,7 @@ typedef struct {
     const loyalty_offer_t *offer;
     loyalty_str_t entry; /* the wallet entry it came from, or empty */
     loyalty_str_t code;  /* the code it came by, or empty */
+    bool bearer;         /* a code of the index */
     int64_t amount;
     int64_t reward_points;
     loyalty_allocation_t *allocations; /* those of 0 left out */
@@ -123,7 +123,7 @@ typedef struct {
     loyalty_reject_t reason;
 } loyalty_rejected_t;
 
-typedef struct {
+typedef struct loyalty_quote_s {
     int64_t subtotal;
     int64_t total_discount;
     int64_t total;

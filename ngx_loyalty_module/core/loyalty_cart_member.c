@@ -1,6 +1,7 @@
 /*
  * What a member brings to a cart: who they are at that instant, and the wallet
- * (DOMAIN.md section 7).  What the wallet shows as redeemed counts as uses.
+ * (DOMAIN.md section 7).  What the wallet shows as bought, held or redeemed
+ * counts as uses, and so does what the member's list of uses says.
  */
 
 #include "loyalty_cart.h"
@@ -15,6 +16,7 @@ entry_of(const loyalty_entitlement_t *entitlement, loyalty_instant_t at)
         .applied = entitlement->state == LOYALTY_ENTITLEMENT_APPLIED,
         .redeemed = entitlement->state == LOYALTY_ENTITLEMENT_REDEEMED,
         .held = entitlement->held_by.len != 0 && entitlement->held_until > at,
+        .reserved = entitlement->bought,
         .uses = entitlement->uses,
         .expires_at = entitlement->expires_at,
     };
@@ -45,7 +47,8 @@ bring_wallet(loyalty_cart_t *cart, const loyalty_member_t *member,
     loyalty_usage_t *usage;
 
     entries = loyalty_alloc(arena, n * sizeof(*entries));
-    usage = loyalty_alloc(arena, (given + n) * sizeof(*usage));
+    usage = loyalty_alloc(arena,
+                          (given + n + member->nuses) * sizeof(*usage));
     if (entries == NULL || usage == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
@@ -57,9 +60,14 @@ bring_wallet(loyalty_cart_t *cart, const loyalty_member_t *member,
     for (i = 0; i < n; i++) {
         entitlement = &member->entitlements[i];
         entries[i] = entry_of(entitlement, cart->at);
-        if (entitlement->state == LOYALTY_ENTITLEMENT_REDEEMED) {
+        if (entries[i].redeemed || entries[i].held || entries[i].reserved) {
             usage_for(usage + given, &found, entitlement->offer)->member++;
         }
+    }
+
+    for (i = 0; i < member->nuses; i++) {
+        usage_for(usage + given, &found, member->uses[i].offer)->member +=
+            member->uses[i].uses;
     }
 
     cart->entries = entries;
@@ -93,4 +101,31 @@ loyalty_cart_bring(loyalty_cart_t *cart, const loyalty_program_t *program,
     cart->points = points.active > 0 ? points.active : 0;
 
     return bring_wallet(cart, member, arena);
+}
+
+loyalty_status_t
+loyalty_cart_site_usage(loyalty_cart_t *cart, const loyalty_usage_t *usage,
+                        size_t n, loyalty_arena_t *arena)
+{
+    loyalty_usage_t *list, *entry;
+    size_t i, found = cart->nusage;
+
+    list = loyalty_alloc(arena, (found + n) * sizeof(*list));
+    if (list == NULL) {
+        return LOYALTY_ERROR_MEMORY;
+    }
+
+    if (found != 0) {
+        memcpy(list, cart->usage, found * sizeof(*list));
+    }
+
+    for (i = 0; i < n; i++) {
+        entry = usage_for(list, &found, usage[i].offer);
+        entry->total = usage[i].total;
+        entry->spent = usage[i].spent;
+    }
+
+    cart->usage = list;
+    cart->nusage = found;
+    return LOYALTY_OK;
 }

@@ -67,12 +67,23 @@
 /* Refunds of one order, each kept in its record for ever. */
 #define LOYALTY_ORDER_REFUNDS_MAX 1000
 
+/* Uses that one checkout holds, and a hold's record: the quote of a cart of
+ * 5 000 lines in it. */
+#define LOYALTY_HOLD_USES_MAX 1000
+#define LOYALTY_HOLD_SIZE_MAX (2 * 1024 * 1024)
+
+/* How long a checkout may hold, in seconds, and how long, in milliseconds,
+ * what became of a hold is remembered for an order that comes late. */
+#define LOYALTY_HOLD_TTL_MAX 86400
+#define LOYALTY_HOLD_KEPT_MS (30 * INT64_C(86400000))
+
 /* Entitlements and holds that one order uses up. */
 #define LOYALTY_ORDER_REDEMPTIONS_MAX 100
 
 /* Entries of one wallet that one order stamps or uses up. */
 #define LOYALTY_ORDER_USES_MAX                                                 \
-    (LOYALTY_ORDER_REDEMPTIONS_MAX + LOYALTY_MEMBER_LIST_MAX)
+    (LOYALTY_ORDER_REDEMPTIONS_MAX + LOYALTY_MEMBER_LIST_MAX                   \
+     + LOYALTY_HOLD_USES_MAX)
 
 /* Payments of one order by points; each can be undone, so each is kept. */
 #define LOYALTY_ORDER_SPENDINGS_MAX 100

@@ -50,7 +50,15 @@ typedef struct {
     loyalty_str_t code;    /* a coupon's own code */
     loyalty_str_t held_by; /* checkout holding it, or empty */
     loyalty_instant_t held_until;
+    bool bought; /* its use counted when it was bought */
 } loyalty_entitlement_t;
+
+/* Uses of an offer with a limit per member that no reward or coupon in the
+ * wallet shows: of promotions, codes and cards, live holds among them. */
+typedef struct {
+    loyalty_str_t offer;
+    int64_t uses;
+} loyalty_member_use_t;
 
 /* Marks of reward rules: fired counts, by rule id (section 8). */
 typedef struct {
@@ -88,6 +96,8 @@ typedef struct {
 
     loyalty_entitlement_t *entitlements;
     size_t nentitlements;
+    loyalty_member_use_t *uses;
+    size_t nuses;
     loyalty_rule_mark_t *rule_marks;
     size_t nrule_marks;
 } loyalty_member_t;
@@ -148,6 +158,24 @@ typedef struct {
     int64_t units; /* + ordered, - cancelled or returned; never 0 */
 } loyalty_product_delta_t;
 
+/* Uses of one offer: so far, or as a change. */
+typedef struct {
+    loyalty_str_t offer;
+    int64_t total;  /* of all members, live holds and bought entries in it */
+    int64_t member; /* of this member */
+    int64_t spent;  /* money given, against the budget */
+} loyalty_usage_t;
+
+/* A coupon code of the site's index. */
+typedef struct {
+    loyalty_str_t code;
+    loyalty_str_t offer;
+    loyalty_str_t member;      /* whose it is, or empty: anybody's */
+    loyalty_str_t entitlement; /* in that member's wallet */
+    loyalty_str_t hold;        /* anybody's: the hold that has it, or empty */
+    loyalty_str_t order;       /* the order that used it, or empty */
+} loyalty_code_t;
+
 typedef enum {
     LOYALTY_APPLIED = 1,
     LOYALTY_DUPLICATE, /* nothing changed */
@@ -168,6 +196,10 @@ typedef struct {
     loyalty_str_t tier_from, tier_to; /* equal: no change */
     loyalty_str_t *dropped; /* refunds held until now that came to more than */
     size_t ndropped;        /* is left: refused now */
+    loyalty_usage_t *usage; /* changes of the site's uses, each offer once */
+    size_t nusage;
+    loyalty_code_t *codes; /* of the index, as they are now */
+    size_t ncodes;
     const char *refusal;    /* "exists_with_different_total", ... */
 } loyalty_effects_t;
 

@@ -2,10 +2,11 @@
  * A member as bytes, in the frame of loyalty_codec.h:
  *
  *   format | id | version | flags | times | totals | status | ledgers
- *          | contributions | [ profile ] | [ wallet ] | checksum
+ *          | contributions | [ profile ] | [ wallet ] | [ uses ]
+ *          | checksum
  *
- * Profile and wallet are there if their flag is: most members that came into
- * being by ordering have neither.
+ * Profile, wallet and uses are there if their flag is: most members that came into
+ * being by ordering have none.
  */
 
 #include "loyalty_codec.h"
@@ -18,7 +19,10 @@
 #define FLAG_ERASED 0x02
 #define FLAG_PROFILE 0x04
 #define FLAG_WALLET 0x08
-#define FLAGS_ALL 0x0f
+#define FLAG_USES 0x10
+#define FLAGS_ALL 0x1f
+
+#define STATE_BOUGHT 4u /* beside an entitlement's state */
 
 #define CONSENT_ALL                                                            \
     (LOYALTY_CHANNEL_EMAIL | LOYALTY_CHANNEL_SMS | LOYALTY_CHANNEL_MESSENGER   \
@@ -196,7 +200,9 @@ put_wallet(loyalty_encoder_t *encoder, const loyalty_member_t *member)
         entitlement = &member->entitlements[i];
         loyalty_put_str(encoder, entitlement->id);
         loyalty_put_str(encoder, entitlement->offer);
-        loyalty_put_uint(encoder, entitlement->state);
+        loyalty_put_uint(encoder,
+                         entitlement->state
+                             | (entitlement->bought ? STATE_BOUGHT : 0U));
         loyalty_put_int(encoder, entitlement->stamps);
         loyalty_put_int(encoder, entitlement->uses);
         loyalty_put_instant(encoder, entitlement->acquired_at);
@@ -230,6 +236,7 @@ get_entitlements(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
                  loyalty_member_t *member)
 {
     loyalty_entitlement_t *entitlement;
+    unsigned state;
     size_t i, n;
 
     n = loyalty_get_count(decoder, LOYALTY_MEMBER_LIST_MAX);
@@ -247,8 +254,11 @@ get_entitlements(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
         entitlement = &member->entitlements[i];
         entitlement->id = loyalty_get_str(decoder, LOYALTY_ID_MAX);
         entitlement->offer = loyalty_get_str(decoder, LOYALTY_ID_MAX);
-        entitlement->state = (loyalty_entitlement_state_t)loyalty_get_max(
-            decoder, LOYALTY_ENTITLEMENT_REDEEMED);
+        state = (unsigned)loyalty_get_max(
+            decoder, LOYALTY_ENTITLEMENT_REDEEMED | STATE_BOUGHT);
+        entitlement->bought = (state & STATE_BOUGHT) != 0;
+        entitlement->state =
+            (loyalty_entitlement_state_t)(state & ~STATE_BOUGHT);
         entitlement->stamps = get_int32(decoder);
         entitlement->uses = get_int32(decoder);
         entitlement->acquired_at = loyalty_get_instant(decoder);
@@ -288,6 +298,40 @@ get_rule_marks(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     return LOYALTY_OK;
 }
 
+static void
+put_uses(loyalty_encoder_t *encoder, const loyalty_member_t *member)
+{
+    size_t i;
+
+    loyalty_put_uint(encoder, member->nuses);
+    for (i = 0; i < member->nuses; i++) {
+        loyalty_put_str(encoder, member->uses[i].offer);
+        loyalty_put_int(encoder, member->uses[i].uses);
+    }
+}
+
+static loyalty_status_t
+get_uses(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
+         loyalty_member_t *member)
+{
+    size_t i, n;
+
+    n = loyalty_get_count(decoder, LOYALTY_PROGRAM_OFFERS_MAX);
+    member->nuses = n;
+    decoder->bad |= n == 0;
+    member->uses = loyalty_alloc(arena, n * sizeof(*member->uses));
+    if (member->uses == NULL) {
+        return LOYALTY_ERROR_MEMORY;
+    }
+
+    for (i = 0; i < n && !decoder->bad; i++) {
+        member->uses[i].offer = loyalty_get_str(decoder, LOYALTY_ID_MAX);
+        member->uses[i].uses = loyalty_get_int(decoder);
+        decoder->bad |= member->uses[i].uses <= 0;
+    }
+    return LOYALTY_OK;
+}
+
 loyalty_status_t
 loyalty_member_encode(const loyalty_member_t *member, loyalty_arena_t *arena,
                       loyalty_str_t *bytes)
@@ -306,7 +350,8 @@ loyalty_member_encode(const loyalty_member_t *member, loyalty_arena_t *arena,
     loyalty_put_uint(&encoder, (member->registered ? FLAG_REGISTERED : 0U)
                                    | (member->erased ? FLAG_ERASED : 0U)
                                    | (profile ? FLAG_PROFILE : 0U)
-                                   | (wallet ? FLAG_WALLET : 0U));
+                                   | (wallet ? FLAG_WALLET : 0U)
+                                   | (member->nuses != 0 ? FLAG_USES : 0U));
 
     loyalty_put_instant(&encoder, member->signed_up_at);
     loyalty_put_instant(&encoder, member->deleted_at);
@@ -331,6 +376,9 @@ loyalty_member_encode(const loyalty_member_t *member, loyalty_arena_t *arena,
     }
     if (wallet) {
         put_wallet(&encoder, member);
+    }
+    if (member->nuses != 0) {
+        put_uses(&encoder, member);
     }
 
     return loyalty_encoder_finish(&encoder, LOYALTY_MEMBER_SIZE_MAX, bytes);
@@ -386,6 +434,10 @@ get_fields(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
             && member->nrule_marks == 0) {
             decoder->bad = true;
         }
+    }
+
+    if (rc == LOYALTY_OK && (flags & FLAG_USES) != 0) {
+        rc = get_uses(decoder, arena, member);
     }
 
     return rc;

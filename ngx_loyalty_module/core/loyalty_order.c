@@ -33,15 +33,18 @@ restore_spendings(loyalty_order_context_t *context)
 {
     loyalty_order_t *order = context->order;
     loyalty_status_t rc;
+    bool credits;
     size_t i;
 
     for (i = 0; i < order->nspendings; i++) {
         if (order->spendings[i].restored) {
             continue;
         }
+        credits = order->spendings[i].credits;
         rc = loyalty_ledger_restore(
-            &context->member->points, &order->spendings[i].spending,
-            &context->cause, context->arena, &context->effects->points);
+            credits ? &context->member->credits : &context->member->points,
+            &order->spendings[i].spending, &context->cause, context->arena,
+            credits ? &context->effects->credits : &context->effects->points);
         if (rc != LOYALTY_OK) {
             return rc;
         }
@@ -82,9 +85,13 @@ correct(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
 
     if (before->nlines != attempt->nlines
         || before->nredemptions != attempt->nredemptions) {
-        rc = loyalty_order_leave_wallet(context, attempt, true);
+        rc = loyalty_order_leave_wallet(context, attempt,
+                                        LOYALTY_LEAVE_ENTRIES);
         if (rc == LOYALTY_OK) {
-            rc = loyalty_order_use_wallet(context, attempt);
+            rc = loyalty_order_redeem(context, attempt);
+        }
+        if (rc == LOYALTY_OK) {
+            rc = loyalty_order_stamp(context, attempt);
         }
     }
 
@@ -292,8 +299,15 @@ loyalty_order_apply(const loyalty_program_t *program, loyalty_member_t *member,
             *effects = (loyalty_effects_t){.refusal = effects->refusal};
             return rc;
         }
+
+    } else {
+        rc = loyalty_order_guest_wallet(&context);
+        if (rc != LOYALTY_OK) {
+            return rc;
+        }
     }
 
+    loyalty_order_keep_holds(&context);
     effects->outcome = outcome_of(&context);
     effects->order_changed = true;
     *order = context.order;

@@ -8,7 +8,7 @@
 #ifndef LOYALTY_ORDER_H
 #define LOYALTY_ORDER_H
 
-#include "loyalty_member.h"
+#include "loyalty_hold.h"
 
 typedef enum {
     LOYALTY_ORDER_PLACED = 1,
@@ -35,6 +35,15 @@ typedef struct {
     size_t nlines;
 } loyalty_refund_t;
 
+/* What is on record about the event's redemptions. */
+typedef struct {
+    loyalty_hold_t **holds; /* those it names; becoming the order's is noted
+                               in them */
+    size_t nholds;
+    const loyalty_usage_t *usage; /* of the site, for holds given back */
+    size_t nusage;
+} loyalty_order_wallet_t;
+
 typedef struct {
     loyalty_str_t order_id;
     loyalty_str_t member_id; /* empty: a guest */
@@ -49,6 +58,7 @@ typedef struct {
     loyalty_str_t *redemptions; /* holds and entitlements it used up */
     size_t nredemptions;
     loyalty_refund_t refund; /* status refunded */
+    const loyalty_order_wallet_t *wallet; /* the caller's; NULL: no holds */
 } loyalty_order_event_t;
 
 /*
@@ -92,6 +102,8 @@ typedef struct {
     loyalty_str_t entitlement;
     int32_t stamps; /* given to a punchcard */
     bool redeemed;  /* used it up, or one ready use of it */
+    loyalty_str_t hold;      /* it came by, or empty */
+    loyalty_hold_use_t used; /* what it counts for; no offer: nothing */
 } loyalty_order_use_t;
 
 /*
@@ -123,9 +135,11 @@ typedef struct {
     size_t nuses;
 } loyalty_order_attempt_t;
 
-/* Points paid with the order (section 3: a cancelled redemption). */
+/* Points or credits paid with the order (section 3: a cancelled
+ * redemption). */
 typedef struct {
     loyalty_str_t id;
+    bool credits;
     bool restored;
     loyalty_spending_t spending;
 } loyalty_order_spending_t;

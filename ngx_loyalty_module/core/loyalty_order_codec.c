@@ -8,6 +8,7 @@
  */
 
 #include "loyalty_codec.h"
+#include "loyalty_hold_codec.h"
 #include "loyalty_ledger_codec.h"
 #include "loyalty_order_private.h"
 
@@ -16,6 +17,16 @@
 /* Flags of an attempt. */
 #define COUNTS 1u
 #define USES 2u /* what it did to the wallet follows its figures */
+
+/* Kinds of a use. */
+#define USE_STAMPS 0u
+#define USE_REDEEMED 1u
+#define USE_COUNTED 2u /* redeemed, and what it counts for */
+#define USE_CLAIMED 3u /* the order's, but not redeemed yet */
+
+/* Flags of a spending. */
+#define RESTORED 1u
+#define CREDITS 2u
 
 static void
 put_print(loyalty_encoder_t *encoder, uint64_t print)
@@ -233,13 +244,23 @@ get_redemptions(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 static void
 put_uses(loyalty_encoder_t *encoder, const loyalty_order_attempt_t *attempt)
 {
+    const loyalty_order_use_t *use;
+    bool counted;
     size_t i;
 
     loyalty_put_uint(encoder, attempt->nuses);
     for (i = 0; i < attempt->nuses; i++) {
-        loyalty_put_str(encoder, attempt->uses[i].entitlement);
-        loyalty_put_uint(encoder, attempt->uses[i].redeemed);
-        loyalty_put_uint(encoder, (uint64_t)attempt->uses[i].stamps);
+        use = &attempt->uses[i];
+        counted = use->used.offer.len != 0;
+        loyalty_put_str(encoder, use->entitlement);
+        loyalty_put_uint(encoder, !counted        ? use->redeemed
+                                  : use->redeemed ? USE_COUNTED
+                                                  : USE_CLAIMED);
+        loyalty_put_uint(encoder, (uint64_t)use->stamps);
+        if (counted) {
+            loyalty_put_str(encoder, use->hold);
+            loyalty_put_hold_use(encoder, &use->used);
+        }
     }
 }
 
@@ -248,6 +269,7 @@ get_uses(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
          loyalty_order_attempt_t *attempt)
 {
     loyalty_order_use_t *use;
+    uint64_t kind;
     size_t i, n;
 
     n = loyalty_get_count(decoder, LOYALTY_ORDER_USES_MAX);
@@ -261,9 +283,15 @@ get_uses(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     for (i = 0; i < n && !decoder->bad; i++) {
         use = &attempt->uses[i];
         use->entitlement = loyalty_get_str(decoder, LOYALTY_ID_MAX);
-        use->redeemed = loyalty_get_bool(decoder);
+        kind = loyalty_get_max(decoder, USE_CLAIMED);
+        use->redeemed = kind == USE_REDEEMED || kind == USE_COUNTED;
         use->stamps = (int32_t)loyalty_get_max(decoder, INT32_MAX);
-        decoder->bad |= use->redeemed == (use->stamps != 0);
+        if (kind >= USE_COUNTED) {
+            use->hold = loyalty_get_str(decoder, LOYALTY_ORDER_ID_MAX);
+            loyalty_get_hold_use(decoder, &use->used);
+            decoder->bad |= use->used.offer.len == 0;
+        }
+        decoder->bad |= (kind == USE_STAMPS) != (use->stamps != 0);
     }
     return LOYALTY_OK;
 }
@@ -393,6 +421,7 @@ get_spendings(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
               loyalty_order_t *order)
 {
     loyalty_status_t rc = LOYALTY_OK;
+    unsigned flags;
     size_t i, n;
 
     n = loyalty_get_count(decoder, LOYALTY_ORDER_SPENDINGS_MAX);
@@ -408,7 +437,9 @@ get_spendings(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 
     for (i = 0; i < n && !decoder->bad && rc == LOYALTY_OK; i++) {
         order->spendings[i].id = loyalty_get_str(decoder, LOYALTY_ORDER_ID_MAX);
-        order->spendings[i].restored = loyalty_get_bool(decoder);
+        flags = (unsigned)loyalty_get_max(decoder, RESTORED | CREDITS);
+        order->spendings[i].restored = (flags & RESTORED) != 0;
+        order->spendings[i].credits = (flags & CREDITS) != 0;
         rc =
             loyalty_get_spending(decoder, arena, &order->spendings[i].spending);
     }
@@ -440,7 +471,9 @@ loyalty_order_encode(const loyalty_order_t *order, loyalty_arena_t *arena,
     loyalty_put_uint(&encoder, order->nspendings);
     for (i = 0; i < order->nspendings; i++) {
         loyalty_put_str(&encoder, order->spendings[i].id);
-        loyalty_put_uint(&encoder, order->spendings[i].restored);
+        loyalty_put_uint(&encoder,
+                         (order->spendings[i].restored ? RESTORED : 0U)
+                             | (order->spendings[i].credits ? CREDITS : 0U));
         loyalty_put_spending(&encoder, &order->spendings[i].spending);
     }
 

@@ -174,6 +174,14 @@ points_of(loyalty_order_context_t *context,
                                  points);
 }
 
+static int64_t
+rewards_of(const loyalty_order_context_t *context,
+           const loyalty_order_attempt_t *attempt)
+{
+    return context->program->settings.active ? loyalty_order_rewards(attempt)
+                                             : 0;
+}
+
 loyalty_lot_t
 loyalty_order_lot(loyalty_order_context_t *context,
                   const loyalty_order_attempt_t *attempt, int64_t points)
@@ -205,6 +213,14 @@ loyalty_order_pend(loyalty_order_context_t *context,
     int64_t points;
 
     rc = points_of(context, attempt, &points);
+    if (rc != LOYALTY_OK) {
+        return rc;
+    }
+
+    rc = loyalty_order_claim(context, attempt);
+    if (rc == LOYALTY_OK) {
+        rc = loyalty_add(points, rewards_of(context, attempt), &points);
+    }
     if (rc != LOYALTY_OK) {
         return rc;
     }
@@ -243,8 +259,10 @@ loyalty_order_earn(loyalty_order_context_t *context,
     loyalty_status_t rc;
     loyalty_lot_t lot;
 
-    rc = points_of(context, attempt, &points);
-    if (rc != LOYALTY_OK) {
+    if ((rc = points_of(context, attempt, &points)) != LOYALTY_OK
+        || (rc = loyalty_order_redeem(context, attempt)) != LOYALTY_OK
+        || (rc = loyalty_add(points, rewards_of(context, attempt), &points))
+               != LOYALTY_OK) {
         return rc;
     }
 
@@ -272,7 +290,7 @@ loyalty_order_earn(loyalty_order_context_t *context,
     attempt->revoked = 0; /* of pending points, taken while superseded */
     attempt->expires_at = lot.expires_at;
     loyalty_order_contribute(context, attempt, life);
-    return loyalty_order_use_wallet(context, attempt);
+    return loyalty_order_stamp(context, attempt);
 }
 
 loyalty_status_t
@@ -318,5 +336,5 @@ loyalty_order_undo(loyalty_order_context_t *context,
     attempt->phase = LOYALTY_PHASE_NONE;
     attempt->counts = false;
     loyalty_order_contribute(context, attempt, life);
-    return loyalty_order_leave_wallet(context, attempt, true);
+    return loyalty_order_leave_wallet(context, attempt, LOYALTY_LEAVE_ALL);
 }

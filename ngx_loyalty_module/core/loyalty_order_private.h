@@ -5,6 +5,7 @@
  *   loyalty_order_record.c  the event into the record, or why not
  *   loyalty_order_move.c    the record's consequences for the member
  *   loyalty_order_wallet.c  stamps and redemptions
+ *   loyalty_order_hold.c    what comes by holds
  *   loyalty_order_refund.c  refunds, the part of that with rules of its own
  */
 
@@ -109,11 +110,33 @@ loyalty_order_take_points(loyalty_order_context_t *context,
                           int64_t points);
 loyalty_status_t loyalty_order_undo(loyalty_order_context_t *context,
                                     loyalty_order_attempt_t *attempt);
-loyalty_status_t loyalty_order_use_wallet(loyalty_order_context_t *context,
-                                          loyalty_order_attempt_t *attempt);
+
+/* The holds that the attempt names become its own, as far as they are free. */
+loyalty_status_t loyalty_order_claim(loyalty_order_context_t *context,
+                                     loyalty_order_attempt_t *attempt);
+loyalty_status_t loyalty_order_redeem(loyalty_order_context_t *context,
+                                      loyalty_order_attempt_t *attempt);
+loyalty_status_t loyalty_order_stamp(loyalty_order_context_t *context,
+                                     loyalty_order_attempt_t *attempt);
+
+/* Points that the offers it uses add. */
+int64_t loyalty_order_rewards(const loyalty_order_attempt_t *attempt);
+
+typedef enum {
+    LOYALTY_LEAVE_STAMPS,  /* takes the stamps back */
+    LOYALTY_LEAVE_ENTRIES, /* and gives back entries named by their ids */
+    LOYALTY_LEAVE_ALL      /* and holds */
+} loyalty_order_leave_t;
+
 loyalty_status_t loyalty_order_leave_wallet(loyalty_order_context_t *context,
                                             loyalty_order_attempt_t *attempt,
-                                            bool redemptions);
+                                            loyalty_order_leave_t leave);
+
+/* For an order of a guest, or of a member who is erased: holds alone. */
+loyalty_status_t loyalty_order_guest_wallet(loyalty_order_context_t *context);
+
+/* The event has been applied: its holds say so. */
+void loyalty_order_keep_holds(const loyalty_order_context_t *context);
 loyalty_status_t loyalty_order_apply_refunds(loyalty_order_context_t *context,
                                              loyalty_order_attempt_t *attempt);
 

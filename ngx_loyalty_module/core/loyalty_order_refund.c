@@ -165,7 +165,8 @@ apply_refund(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
     attempt->counts = attempt->counts && !whole;
     refund->value = value;
     loyalty_order_contribute(context, attempt, life);
-    return whole ? loyalty_order_leave_wallet(context, attempt, false)
+    return whole ? loyalty_order_leave_wallet(context, attempt,
+                                              LOYALTY_LEAVE_STAMPS)
                  : LOYALTY_OK;
 }
 

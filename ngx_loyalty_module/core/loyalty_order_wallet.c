@@ -1,6 +1,6 @@
 /*
  * What an order does to the wallet (DOMAIN.md section 7): it redeems the
- * entitlements it names and stamps punchcards when it earns; a cancellation
+ * entries and holds it names and stamps punchcards when it earns; a cancellation
  * undoes both, returning the whole order takes the stamps back.
  *
  * The attempt keeps what it did, entry by entry, so that undoing it is exact
@@ -12,38 +12,19 @@
 
 #include "loyalty_order_private.h"
 
-#include "loyalty_offer.h"
+#include "loyalty_money.h"
+#include "loyalty_wallet.h"
 
-static loyalty_entitlement_t *
-find_entitlement(const loyalty_member_t *member, loyalty_str_t id)
-{
-    size_t i;
-
-    for (i = 0; i < member->nentitlements; i++) {
-        if (loyalty_str_eq(member->entitlements[i].id, id)) {
-            return &member->entitlements[i];
-        }
-    }
-
-    return NULL;
-}
-
-/* The member's list becomes the copy's own. */
+/* The member's wallet becomes the copy's own. */
 static loyalty_status_t
 own_wallet(loyalty_order_context_t *context)
 {
-    loyalty_member_t *member = context->member;
-    loyalty_entitlement_t *list;
-
-    list = loyalty_copy_array(context->arena, member->entitlements,
-                              member->nentitlements, 0, sizeof(*list));
-    if (list == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+    if (context->member == NULL) {
+        return LOYALTY_OK;
     }
 
-    member->entitlements = list;
     context->moved = true;
-    return LOYALTY_OK;
+    return loyalty_wallet_own(context->member, context->arena);
 }
 
 /* false: it is used up already, and this order has no part in that. */
@@ -68,27 +49,61 @@ redeem(loyalty_entitlement_t *entitlement, const loyalty_offer_t *offer)
     return true;
 }
 
-static void
+/* An entry named by its own id: what it counts for. */
+static loyalty_hold_use_t
+use_of(const loyalty_entitlement_t *entitlement, const loyalty_offer_t *offer)
+{
+    bool once = loyalty_wallet_once(offer);
+
+    return (loyalty_hold_use_t){
+        .offer = offer == NULL ? loyalty_str_null : offer->id,
+        .entitlement = entitlement->id,
+        .points = offer == NULL ? 0 : offer->reward_points,
+        .site = !(once && entitlement->bought),
+        .member = !once && offer->limit_per_member != 0,
+        .ready = offer != NULL && offer->type == LOYALTY_OFFER_PUNCHCARD,
+    };
+}
+
+static loyalty_status_t
 redeem_named(loyalty_order_context_t *context,
              loyalty_order_attempt_t *attempt)
 {
+    loyalty_member_t *member = context->member;
     loyalty_entitlement_t *entitlement;
     const loyalty_offer_t *offer;
+    loyalty_hold_use_t used;
+    loyalty_status_t rc;
     size_t i;
 
     for (i = 0; i < attempt->nredemptions; i++) {
-        entitlement = find_entitlement(context->member,
-                                       attempt->redemptions[i]);
+        entitlement = loyalty_wallet_find(member, attempt->redemptions[i]);
         if (entitlement == NULL) {
             continue;
         }
 
         offer = loyalty_program_offer(context->program, entitlement->offer);
-        if (redeem(entitlement, offer)) {
-            attempt->uses[attempt->nuses++] = (loyalty_order_use_t){
-                .entitlement = entitlement->id, .redeemed = true};
+        if (!redeem(entitlement, offer)) {
+            continue;
+        }
+
+        used = use_of(entitlement, offer);
+        attempt->uses[attempt->nuses++] = (loyalty_order_use_t){
+            .entitlement = entitlement->id, .redeemed = true, .used = used};
+
+        rc = used.offer.len == 0
+                 ? LOYALTY_OK
+                 : loyalty_effects_use(context->effects, used.offer, used.site,
+                                       0, context->arena);
+        if (rc == LOYALTY_OK && used.member) {
+            rc = loyalty_wallet_count(member, used.offer, 1, context->arena);
+        }
+        if (rc != LOYALTY_OK) {
+            return rc;
         }
     }
+
+    return LOYALTY_OK;
 }
 
 /* Stamps for this order: one, or one for each unit that matches. */
@@ -170,33 +185,123 @@ stamp_cards(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt)
     return LOYALTY_OK;
 }
 
-loyalty_status_t
-loyalty_order_use_wallet(loyalty_order_context_t *context,
-                         loyalty_order_attempt_t *attempt)
+/* Room for what the attempt may come to do to the wallet. */
+static loyalty_status_t
+make_room(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
+          size_t more)
 {
-    size_t most = attempt->nredemptions + context->member->nentitlements;
-    loyalty_status_t rc;
+    loyalty_order_use_t *uses;
 
-    attempt->nuses = 0;
-    if (context->member->nentitlements == 0) {
-        return LOYALTY_OK;
+    if (attempt->nuses + more > LOYALTY_ORDER_USES_MAX) {
+        return LOYALTY_ERROR_LIMIT;
     }
 
-    attempt->uses = loyalty_alloc(context->arena,
-                                  most * sizeof(*attempt->uses));
-    if (attempt->uses == NULL) {
+    uses = loyalty_copy_array(context->arena, attempt->uses, attempt->nuses,
+                              more, sizeof(*uses));
+    if (uses == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
 
-    rc = own_wallet(context);
-    if (rc != LOYALTY_OK) {
+    attempt->uses = uses;
+    return LOYALTY_OK;
+}
+
+/* The entries that came with a hold; one that somebody else has used in spite
+ * of it is not ours. */
+static loyalty_status_t
+redeem_claimed(loyalty_order_context_t *context,
+               loyalty_order_attempt_t *attempt)
+{
+    loyalty_entitlement_t *entitlement;
+    const loyalty_offer_t *offer;
+    loyalty_order_use_t *use;
+    loyalty_status_t rc;
+    size_t i, kept = 0;
+
+    for (i = 0; i < attempt->nuses; i++) {
+        use = &attempt->uses[i];
+        entitlement = use->redeemed || use->entitlement.len == 0
+                          ? NULL
+                          : loyalty_wallet_find(context->member,
+                                                use->entitlement);
+
+        if (entitlement != NULL && !use->used.ready) {
+            offer = loyalty_program_offer(context->program,
+                                          entitlement->offer);
+            if (!redeem(entitlement, offer)) {
+                rc = loyalty_hold_give_back(use->hold, &use->used,
+                                            context->member, context->arena,
+                                            context->effects);
+                if (rc != LOYALTY_OK) {
+                    return rc;
+                }
+                continue;
+            }
+        }
+
+        use->redeemed |= use->hold.len != 0;
+        attempt->uses[kept++] = *use;
+    }
+
+    attempt->nuses = kept;
+    return LOYALTY_OK;
+}
+
+loyalty_status_t
+loyalty_order_redeem(loyalty_order_context_t *context,
+                     loyalty_order_attempt_t *attempt)
+{
+    loyalty_status_t rc;
+
+    rc = loyalty_order_claim(context, attempt);
+    if (rc != LOYALTY_OK
+        || (context->member->nentitlements == 0 && attempt->nuses == 0)) {
         return rc;
     }
 
-    redeem_named(context, attempt);
+    if ((rc = make_room(context, attempt, attempt->nredemptions))
+            != LOYALTY_OK
+        || (rc = own_wallet(context)) != LOYALTY_OK
+        || (rc = redeem_claimed(context, attempt)) != LOYALTY_OK) {
+        return rc;
+    }
 
-    return context->program->settings.active ? stamp_cards(context, attempt)
-                                             : LOYALTY_OK;
+    return redeem_named(context, attempt);
+}
+
+loyalty_status_t
+loyalty_order_stamp(loyalty_order_context_t *context,
+                    loyalty_order_attempt_t *attempt)
+{
+    loyalty_status_t rc;
+
+    if (context->member->nentitlements == 0
+        || !context->program->settings.active) {
+        return LOYALTY_OK;
+    }
+
+    rc = make_room(context, attempt, context->member->nentitlements);
+    if (rc == LOYALTY_OK) {
+        rc = own_wallet(context);
+    }
+
+    return rc == LOYALTY_OK ? stamp_cards(context, attempt) : rc;
+}
+
+int64_t
+loyalty_order_rewards(const loyalty_order_attempt_t *attempt)
+{
+    int64_t points = 0;
+    size_t i;
+
+    for (i = 0; i < attempt->nuses && attempt->total > 0; i++) {
+        if (loyalty_add(points, attempt->uses[i].used.points, &points)
+            != LOYALTY_OK) {
+            return INT64_MAX; /* refused by whoever adds the rest */
+        }
+    }
+
+    return points;
 }
 
 static void
@@ -226,14 +331,47 @@ restore(loyalty_entitlement_t *entitlement, const loyalty_offer_t *offer)
     }
 }
 
+static loyalty_status_t
+undo_use(loyalty_order_context_t *context, const loyalty_order_use_t *use)
+{
+    loyalty_entitlement_t *entitlement = NULL;
+    const loyalty_offer_t *offer = NULL;
+
+    if (context->member != NULL && use->entitlement.len != 0) {
+        entitlement = loyalty_wallet_find(context->member, use->entitlement);
+    }
+
+    if (entitlement != NULL) {
+        offer = loyalty_program_offer(context->program, entitlement->offer);
+    }
+
+    if (entitlement != NULL && use->stamps != 0) {
+        take_stamps(entitlement, offer, use->stamps);
+    } else if (entitlement != NULL && use->redeemed && !use->used.ready) {
+        restore(entitlement, offer);
+    }
+
+    return use->used.offer.len == 0
+               ? LOYALTY_OK
+               : loyalty_hold_give_back(use->hold, &use->used, context->member,
+                                        context->arena, context->effects);
+}
+
+static bool
+stays(const loyalty_order_use_t *use, loyalty_order_leave_t leave)
+{
+    return leave == LOYALTY_LEAVE_STAMPS    ? use->stamps == 0
+           : leave == LOYALTY_LEAVE_ENTRIES ? use->hold.len != 0
+                                            : false;
+}
+
 /* A use comes back before stamps go, so that none is owed that is there. */
 loyalty_status_t
 loyalty_order_leave_wallet(loyalty_order_context_t *context,
-                           loyalty_order_attempt_t *attempt, bool redemptions)
+                           loyalty_order_attempt_t *attempt,
+                           loyalty_order_leave_t leave)
 {
-    loyalty_entitlement_t *entitlement;
-    loyalty_order_use_t *use, *uses;
-    const loyalty_offer_t *offer;
+    loyalty_order_use_t *uses;
     loyalty_status_t rc;
     size_t i, kept = 0;
 
@@ -248,27 +386,15 @@ loyalty_order_leave_wallet(loyalty_order_context_t *context,
         return LOYALTY_ERROR_MEMORY;
     }
 
-    for (i = 0; i < attempt->nuses; i++) {
-        use = &uses[i];
-        if (use->redeemed && !redemptions) {
-            uses[kept++] = *use;
-            continue;
-        }
-
-        entitlement = find_entitlement(context->member, use->entitlement);
-        if (entitlement == NULL) {
-            continue;
-        }
-
-        offer = loyalty_program_offer(context->program, entitlement->offer);
-        if (use->redeemed) {
-            restore(entitlement, offer);
+    for (i = 0; i < attempt->nuses && rc == LOYALTY_OK; i++) {
+        if (stays(&uses[i], leave)) {
+            uses[kept++] = uses[i];
         } else {
-            take_stamps(entitlement, offer, use->stamps);
+            rc = undo_use(context, &uses[i]);
         }
     }
 
     attempt->uses = uses;
     attempt->nuses = kept;
-    return LOYALTY_OK;
+    return rc;
 }
