@@ -17,6 +17,7 @@
 #include "loyalty_token.h"
 #include "ngx_loyalty_compat.h"
 #include "ngx_loyalty_embed.h"
+#include "ngx_loyalty_rare.h"
 
 
 #define NGX_HTTP_LOYALTY_STYLE_AGE   "public, max-age=31536000, immutable"
@@ -269,6 +270,8 @@ ngx_http_loyalty_page_render(ngx_http_request_t *r, loyalty_program_t *program,
     loyalty_str_t            source;
     const loyalty_design_t  *design;
 
+    static ngx_loyalty_rare_t  rare;
+
     design = ngx_http_loyalty_page_design(program);
 
     if (design && design->template.len) {
@@ -278,10 +281,13 @@ ngx_http_loyalty_page_render(ngx_http_request_t *r, loyalty_program_t *program,
             return NGX_OK;
         }
 
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "loyalty: the template of design \"%*s\" cannot be "
-                      "rendered, the built-in one stands in",
-                      design->id.len, design->id.data);
+        if (ngx_loyalty_rare(&rare, 60)) {
+            ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                          "loyalty: the template of design \"%*s\" cannot be "
+                          "rendered, the built-in one stands in "
+                          "(%ui pages before unsaid)",
+                          design->id.len, design->id.data, rare.unsaid);
+        }
     }
 
     source.data = ngx_loyalty_tier_template;

@@ -6,6 +6,7 @@
 
 
 #include "ngx_loyalty_shipper.h"
+#include "ngx_loyalty_rare.h"
 #include "loyalty_capture.h"
 
 
@@ -137,6 +138,8 @@ ngx_loyalty_shipper_dead(ngx_loyalty_parcel_t *parcel,
     loyalty_problem_t      *problem;
     ngx_loyalty_journal_t  *journal;
 
+    static ngx_loyalty_rare_t  rare;
+
     goal = parcel->goal;
     journal = goal->set->journal;
 
@@ -190,11 +193,15 @@ ngx_loyalty_shipper_dead(ngx_loyalty_parcel_t *parcel,
 
     ngx_loyalty_metric(ORDERS_INVALID)++;
 
-    ngx_log_error(NGX_LOG_ERR, journal->log, 0,
-                  "loyalty order of site \"%*s\" put aside: \"%*s\" %*s",
-                  parcel->payload.site.len, parcel->payload.site.data,
-                  problem->pointer.len, problem->pointer.data,
-                  problem->message.len, problem->message.data);
+    if (ngx_loyalty_rare(&rare, 1)) {
+        ngx_log_error(NGX_LOG_ERR, journal->log, 0,
+                      "loyalty order of site \"%*s\" put aside: "
+                      "\"%*s\" %*s (%ui orders before unsaid)",
+                      parcel->payload.site.len, parcel->payload.site.data,
+                      problem->pointer.len, problem->pointer.data,
+                      problem->message.len, problem->message.data,
+                      rare.unsaid);
+    }
 
     return NGX_DONE;
 }
