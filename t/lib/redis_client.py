@@ -91,6 +91,17 @@ class Redis:
             ["redis-cli", "-s", str(self.socket), *options,
              *map(str, command)], capture_output=True, check=False).stdout
 
+    def pipe(self, commands):
+        """All of them in one go; whether none was an error."""
+        data = b"".join(
+            b"*%d\r\n" % len(command) + b"".join(
+                b"$%d\r\n%s\r\n" % (len(arg), arg) for arg in
+                (str(arg).encode() for arg in command))
+            for command in commands)
+        return b"errors: 0, replies: %d\n" % len(commands) in subprocess.run(
+            ["redis-cli", "-s", str(self.socket), "--pipe"], input=data,
+            capture_output=True, check=False).stdout
+
     def signal(self, number):
         self.process.send_signal(number)
 
