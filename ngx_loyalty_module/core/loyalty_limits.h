@@ -292,4 +292,20 @@
 /* Seconds that one call of a provider may take. */
 #define LOYALTY_DELIVERY_TIMEOUT_MAX 120
 
+/* Before a token in every link of a message. */
+#define LOYALTY_TRACK_URL_MAX 256
+
+/* Messages to one member within so many days; more is no cap. */
+#define LOYALTY_MESSAGE_CAP_MAX 1000
+#define LOYALTY_MESSAGE_CAP_DAYS_MAX 366
+
+/* Orders of one member looked at for a rule of products, the newest. */
+#define LOYALTY_RULE_ORDERS_MAX 1000
+
+/* SKUs asked for one by one; past it a member's whole count is read. */
+#define LOYALTY_RULE_SKUS_MAX 64
+
+/* The log of what was blocked keeps the newest. */
+#define LOYALTY_BLOCKED_MAX 100000
+
 #endif

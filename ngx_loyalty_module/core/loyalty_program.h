@@ -9,7 +9,8 @@
  *                     "points_pending_days", "return_policy",
  *                     "criterion", "window": {"kind","days","grace_days",
  *                     "never_drop"}, "segments": {"new","recurring",
- *                     "at_risk","vip"}, "attribution_days", "design",
+ *                     "at_risk","vip"}, "attribution_days", "messages":
+ *                     {"track_url","test_to","cap","cap_days"}, "design",
  *                     "sign_in_url", "tier_page_title" },
  *     "statuses":   [ {"id","name":{locale:text},"threshold"|"segment",
  *                      "color","image","description","multiplier"} ],
@@ -91,6 +92,14 @@ typedef struct {
 /* The text for `locale`, else for its language, else the first, else empty. */
 loyalty_str_t loyalty_text(const loyalty_texts_t *texts, loyalty_str_t locale);
 
+/* Section 8, for all messages of a site. */
+typedef struct {
+    loyalty_str_t track_url; /* of loyalty_track; empty: nothing is tracked */
+    loyalty_str_t test_to;   /* e-mail that gets everything; empty: none */
+    int32_t cap;             /* messages to one member; 0: any number */
+    int32_t cap_days;        /* within this time */
+} loyalty_message_settings_t;
+
 typedef struct {
     loyalty_str_t id;
     loyalty_str_t name;
@@ -111,6 +120,7 @@ typedef struct {
     loyalty_segment_thresholds_t segments;
 
     int32_t attribution_days;
+    loyalty_message_settings_t messages;
     loyalty_str_t design; /* empty: none */
     loyalty_str_t sign_in_url;
     loyalty_texts_t tier_page_title;

@@ -6,6 +6,7 @@
 
 #include "loyalty_program_private.h"
 
+#include "loyalty_mime.h"
 #include "loyalty_money.h"
 
 static const loyalty_name_t window_kind_names[] = {
@@ -118,6 +119,46 @@ finish_settings(loyalty_reader_t *reader, json_t *object, void *target)
     }
 }
 
+/* Links of messages begin with it. */
+static const char *
+check_track_url(loyalty_str_t text)
+{
+    return loyalty_check_url(text) == NULL && text.data[0] != '/'
+                   && memchr(text.data, '?', text.len) == NULL
+                   && memchr(text.data, '#', text.len) == NULL
+                   && text.data[text.len - 1] != '/'
+                   && text.len <= LOYALTY_TRACK_URL_MAX
+               ? NULL
+               : "must begin with \"https://\" and end without '/', at most "
+                 "256 characters";
+}
+
+static const char *
+check_email(loyalty_str_t text)
+{
+    return loyalty_mime_is_address(text)
+               ? NULL
+               : "must be an address such as \"shop@example.com\"";
+}
+
+static const loyalty_field_t message_fields[] = {
+    {.name = "track_url", .kind = LOYALTY_FIELD_STRING,
+     .check = check_track_url,
+     .offset = offsetof(loyalty_message_settings_t, track_url)},
+    {.name = "test_to", .kind = LOYALTY_FIELD_STRING, .check = check_email,
+     .offset = offsetof(loyalty_message_settings_t, test_to)},
+    {.name = "cap", .kind = LOYALTY_FIELD_INT32,
+     .offset = offsetof(loyalty_message_settings_t, cap),
+     .max = LOYALTY_MESSAGE_CAP_MAX},
+    {.name = "cap_days", .kind = LOYALTY_FIELD_INT32,
+     .offset = offsetof(loyalty_message_settings_t, cap_days),
+     .min = 1, .max = LOYALTY_MESSAGE_CAP_DAYS_MAX, .absent = 7},
+};
+
+static const loyalty_shape_t messages_shape = LOYALTY_SHAPE(
+    "the settings of messages", message_fields, loyalty_message_settings_t,
+    NULL);
+
 /* "locales" comes first: the first of them is the language of plain texts. */
 static const loyalty_field_t settings_fields[] = {
     {.name = "locales", .kind = LOYALTY_FIELD_OTHER,
@@ -159,6 +200,9 @@ static const loyalty_field_t settings_fields[] = {
     {.name = "attribution_days", .kind = LOYALTY_FIELD_INT32,
      .offset = offsetof(loyalty_settings_t, attribution_days),
      .max = LOYALTY_DAYS_MAX, .absent = 5},
+    {.name = "messages", .kind = LOYALTY_FIELD_OBJECT,
+     .offset = offsetof(loyalty_settings_t, messages),
+     .shape = &messages_shape},
     {.name = "design", .kind = LOYALTY_FIELD_STRING,
      .check = loyalty_check_id,
      .offset = offsetof(loyalty_settings_t, design)},

@@ -30,6 +30,8 @@ loyalty_batch_free(loyalty_batch_t *batch)
 
     loyalty_replies_free(&batch->replies);
     loyalty_replies_free(&batch->late);
+    loyalty_replies_free(&batch->rule_replies);
+    loyalty_replies_free(&batch->rule_orders);
     loyalty_commands_free(&batch->commands);
     loyalty_arena_free(&batch->parsed);
     loyalty_arena_free(&batch->loaded);
@@ -637,7 +639,7 @@ apply_event(loyalty_batch_t *batch, loyalty_batch_event_t *event,
         }
     }
 
-    return LOYALTY_OK;
+    return loyalty_batch_rules_fire(batch, event, now);
 }
 
 /* Replaces the changes of product counts by the counts to be written.  The
@@ -706,7 +708,13 @@ loyalty_store_result_t
 loyalty_batch_apply(loyalty_batch_t *batch, loyalty_store_t *store,
                     loyalty_instant_t now)
 {
+    loyalty_store_result_t result;
     size_t i;
+
+    result = loyalty_batch_rules_read(batch, store);
+    if (result != LOYALTY_STORE_OK) {
+        return result;
+    }
 
     for (i = 0; i < batch->nevents; i++) {
         if (batch->events[i].parsed

@@ -13,6 +13,8 @@
 #define LOYALTY_BATCH_STATE_H
 
 #include "loyalty_batch.h"
+#include "loyalty_message.h"
+#include "loyalty_touch.h"
 
 #define LOYALTY_BATCH_NONE SIZE_MAX
 
@@ -27,6 +29,46 @@ typedef struct {
     int64_t units;
 } loyalty_batch_count_t;
 
+/* What the reward rules need to know of a member (loyalty_batch_rules.c). */
+typedef struct {
+    bool earning;   /* an order of the batch may complete */
+    bool undoing;   /* or be cancelled */
+    bool all_units; /* every SKU's count is asked for */
+    bool by_orders; /* earlier orders are asked for */
+    loyalty_rule_count_t *before; /* of each rule, without this batch */
+    loyalty_touches_t touches;
+} loyalty_batch_rules_t;
+
+/* A message that a mark of the member stands for, in Redis. */
+typedef struct {
+    size_t member;
+    loyalty_rule_mark_t mark;
+    char id[LOYALTY_MESSAGE_ID_SIZE];
+    loyalty_str_t order; /* empty: it is pending no longer */
+    bool withdrawn;
+} loyalty_batch_mark_t;
+
+/* What the batch fired, or blocked. */
+typedef struct {
+    size_t member;
+    loyalty_str_t rule;
+    loyalty_channel_t channel;
+    loyalty_rule_result_t result;
+    int64_t mark;
+    loyalty_str_t order;
+    loyalty_instant_t due_at;
+    bool withdrawn;
+} loyalty_batch_message_t;
+
+/* An order that a message is credited with, or no longer. */
+typedef struct {
+    loyalty_str_t order;
+    loyalty_str_t message;
+    loyalty_instant_t at;
+    int64_t revenue;
+    bool reversed;
+} loyalty_batch_conversion_t;
+
 typedef struct {
     loyalty_str_t id;
     bool fresh;   /* not in Redis yet */
@@ -35,6 +77,7 @@ typedef struct {
     loyalty_member_t state;
     loyalty_batch_count_t *counts; /* changes, then the new figures */
     size_t ncounts, counts_capacity;
+    loyalty_batch_rules_t rules;
 } loyalty_batch_member_t;
 
 typedef struct {
@@ -44,6 +87,7 @@ typedef struct {
     bool corrupt;
     loyalty_order_t *record;
     size_t member;
+    loyalty_str_t converted; /* "REVENUE MESSAGE" it is credited to, or empty */
 } loyalty_batch_order_t;
 
 typedef struct {
@@ -68,6 +112,29 @@ struct loyalty_batch_s {
     loyalty_batch_table_t member_table;
     loyalty_batch_table_t order_table;
     loyalty_commands_t commands;
+
+    bool rules_live; /* a rule is on, and so is the site */
+    bool tracked;    /* messages of the site are */
+    loyalty_replies_t rule_replies, rule_orders;
+    loyalty_batch_mark_t *marks;
+    size_t nmarks;
+    loyalty_batch_message_t *messages;
+    size_t nmessages, messages_capacity;
+    loyalty_batch_conversion_t *conversions;
+    size_t nconversions, conversions_capacity;
 };
+
+/*
+ * The reward rules in an order's own transaction.  Reads what the rules need
+ * before events are applied, nothing where no rule is on; fires after each
+ * event; writes with the rest.
+ */
+loyalty_store_result_t loyalty_batch_rules_read(loyalty_batch_t *batch,
+                                                loyalty_store_t *store);
+loyalty_status_t loyalty_batch_rules_fire(loyalty_batch_t *batch,
+                                          const loyalty_batch_event_t *event,
+                                          loyalty_instant_t now);
+void loyalty_batch_rules_write(loyalty_batch_t *batch, loyalty_instant_t now,
+                               loyalty_commands_t *commands);
 
 #endif

@@ -214,6 +214,7 @@ loyalty_batch_write(loyalty_batch_t *batch, loyalty_str_t lease,
         }
     }
 
+    loyalty_batch_rules_write(batch, now, commands);
     write_stats(batch, commands);
     write_acks(batch, commands);
 

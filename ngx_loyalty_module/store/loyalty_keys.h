@@ -30,6 +30,15 @@
  *   loyalty:x:{site}:joblist          zset    all jobs, by creation
  *   loyalty:x:{site}:jobs-lease       string  who works on jobs
  *   loyalty:x:{site}:nightly          string  local day of the last night run
+ *   loyalty:x:{site}:outbox           zset    pending messages by next try
+ *   loyalty:mg:{site}:message         hash    a message (loyalty_message.h)
+ *   loyalty:ml:{site}:state           zset    messages by created_at
+ *   loyalty:mm:{site}:member          zset    a member's, by created_at
+ *   loyalty:mb:{site}                 zset    blocked: rule \0 member
+ *   loyalty:mt:{site}:member          string  last click and open
+ *   loyalty:oc:{site}:order           string  the message credited with it
+ *   loyalty:rs:{site}[:rule]          hash    numbers of messages, all-time
+ *   loyalty:ct:{site}:content         hash    what a broadcast says
  *   loyalty:i:{site}:key              string  idempotency answers, 24 h
  *   loyalty:sites                     set     site ids
  *   loyalty:tokens                    hash    sha256 -> scopes
