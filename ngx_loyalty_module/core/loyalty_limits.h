@@ -169,6 +169,11 @@
 /* A rendered badge. */
 #define LOYALTY_INJECT_BADGE_MAX (16 * 1024)
 
+/* Rendered badges kept by a worker, and how long one may be: 2 MB in all, of
+ * which those of 350 bytes, as ours are, take 500 KB. */
+#define LOYALTY_INJECT_BADGES_KEPT 1024
+#define LOYALTY_INJECT_BADGE_KEPT_MAX 2048
+
 /* A bit a level is kept. */
 #define LOYALTY_INJECT_JSON_DEPTH_MAX 512
 

@@ -110,7 +110,7 @@ add_node(compiler_t *c, loyalty_node_kind_t kind, loyalty_str_t text)
 
     node = &compiled->nodes[compiled->nnodes++];
     *node = (loyalty_node_t){
-        .kind = kind, .place = -1, .text = text, .line_start = c->line_start};
+        .kind = kind, .text = text, .line_start = c->line_start};
     c->line_start = false;
     return node;
 }
@@ -510,33 +510,13 @@ loyalty_template_compile(loyalty_str_t source, loyalty_problems_t *problems,
     return LOYALTY_OK;
 }
 
-uint64_t
-loyalty_template_bind(loyalty_template_t *compiled, const loyalty_str_t *names,
-                      size_t n)
-{
-    loyalty_node_t *node;
-    uint64_t used = 0;
-    size_t i, k;
-
-    for (k = 0; k < compiled->nnodes; k++) {
-        node = &compiled->nodes[k];
-        for (i = 0; i < n && node->parts != NULL; i++) {
-            if (loyalty_str_eq(node->text, names[i])) {
-                node->place = (int32_t)i;
-                used |= UINT64_C(1) << i;
-            }
-        }
-    }
-
-    return used;
-}
-
 void
 loyalty_template_free(loyalty_template_t *compiled)
 {
     if (compiled != NULL) {
         loyalty_arena_free(&compiled->arena);
         free(compiled->nodes);
+        free(compiled->steps);
         free(compiled);
     }
 }

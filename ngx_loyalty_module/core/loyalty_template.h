@@ -50,12 +50,13 @@ loyalty_status_t loyalty_template_render(const loyalty_template_t *compiled,
 
 /*
  * For a table of texts whose names are known beforehand: binds the template's
- * names to their places in it, once, before it is shared.  Bit i of the result
- * says that the template uses names[i]; n is at most 64.  A name of another
- * place, a dotted one too, is as empty.
+ * names to their places in it, before it is shared.  Bit i of *used says that
+ * the template uses names[i]; n is at most 64.  A name of no place, a dotted
+ * one too, is as empty.  LOYALTY_ERROR_MEMORY.
  */
-uint64_t loyalty_template_bind(loyalty_template_t *compiled,
-                               const loyalty_str_t *names, size_t n);
+loyalty_status_t loyalty_template_bind(loyalty_template_t *compiled,
+                                       const loyalty_str_t *names, size_t n,
+                                       uint64_t *used);
 
 /*
  * Renders a bound template over such a table into `buffer`, allocating

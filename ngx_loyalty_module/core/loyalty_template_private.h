@@ -30,7 +30,6 @@ typedef struct {
     loyalty_node_kind_t kind;
     uint32_t end;       /* section: the node after its last */
     uint32_t nparts;    /* of the name; 0: the implicit iterator `.` */
-    int32_t place;      /* in a table of texts; -1: in none */
     bool line_start;    /* first on its line: behind a partial's indentation */
     bool standalone;    /* a tag alone on its line */
     loyalty_str_t text; /* TEXT: itself; else the name as written */
@@ -38,11 +37,32 @@ typedef struct {
     loyalty_str_t indent; /* standalone partial: the blanks before it */
 } loyalty_node_t;
 
+/* Over a table of texts (loyalty_template_table.c). */
+typedef enum {
+    LOYALTY_STEP_TEXT,
+    LOYALTY_STEP_ESCAPED,
+    LOYALTY_STEP_RAW,
+    LOYALTY_STEP_UNLESS, /* goes on at `to` unless there is a text */
+    LOYALTY_STEP_IF
+} loyalty_step_kind_t;
+
+typedef struct {
+    loyalty_step_kind_t kind;
+    uint32_t place; /* in the table */
+    uint32_t to;
+    loyalty_str_t text;
+} loyalty_step_t;
+
 struct loyalty_template_s {
     loyalty_arena_t arena; /* source and names */
     loyalty_node_t *nodes;
     size_t nnodes;
     size_t capacity;
+    loyalty_step_t *steps; /* NULL: not bound */
+    size_t nsteps;
 };
+
+/* What stands for a byte in HTML; len 0: itself. */
+extern const loyalty_str_t loyalty_template_entities[256];
 
 #endif

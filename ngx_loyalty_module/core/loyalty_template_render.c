@@ -1,8 +1,7 @@
 /*
  * Mustache, from nodes to text.  The context is a chain of frames on the
  * stack, innermost first, with the caller's JSON at its far end; a name is
- * looked up frame by frame.  Over a table of texts every name has its place
- * there, and frames serve `.` alone.
+ * looked up frame by frame.
  *
  * Bounded by steps, depth of partials and room for the output, so that any
  * template over any data ends soon.
@@ -12,14 +11,9 @@
 
 #include "loyalty_template_private.h"
 
-typedef struct {
-    json_t *json;       /* NULL: the text */
-    loyalty_str_t text; /* no data: nothing was found */
-} value_t;
-
 typedef struct frame_s {
     const struct frame_s *outer;
-    value_t value;
+    json_t *value;
 } frame_t;
 
 /* What each line of a partial begins with, outermost last. */
@@ -29,7 +23,6 @@ typedef struct indent_s {
 } indent_t;
 
 typedef struct {
-    const loyalty_str_t *texts; /* NULL: the outermost frame is JSON */
     loyalty_template_partial_pt partial;
     void *data;
     unsigned depth; /* of partials */
@@ -89,7 +82,7 @@ put(renderer_t *r, const char *data, size_t len)
     return LOYALTY_OK;
 }
 
-static const loyalty_str_t entities[256] = {
+const loyalty_str_t loyalty_template_entities[256] = {
     ['&'] = {"&amp;", 5},   ['<'] = {"&lt;", 4},    ['>'] = {"&gt;", 4},
     ['"'] = {"&quot;", 6},  ['\''] = {"&#39;", 5},
 };
@@ -109,7 +102,7 @@ put_escaped(renderer_t *r, loyalty_str_t text)
     plain = text.data;
 
     for (p = plain; p < end; p++) {
-        entity = &entities[(unsigned char)*p];
+        entity = &loyalty_template_entities[(unsigned char)*p];
         if (entity->len == 0) {
             continue;
         }
@@ -169,25 +162,19 @@ put_lines(renderer_t *r, loyalty_str_t text, const indent_t *indent)
 }
 
 /* The first part is looked up outwards, the others inside what it found. */
-static value_t
-look_up(const renderer_t *r, const loyalty_node_t *node, const frame_t *frame)
+static json_t *
+look_up(const loyalty_node_t *node, const frame_t *frame)
 {
     const char *part = node->parts;
     json_t *json = NULL;
     uint32_t i;
 
     if (node->nparts == 0) {
-        return frame == NULL ? (value_t){NULL, loyalty_str_null}
-                             : frame->value;
-    }
-
-    if (r->texts != NULL) {
-        return (value_t){NULL, node->place < 0 ? loyalty_str_null
-                                               : r->texts[node->place]};
+        return frame->value;
     }
 
     for (; frame != NULL && json == NULL; frame = frame->outer) {
-        json = json_object_get(frame->value.json, part);
+        json = json_object_get(frame->value, part);
     }
 
     for (i = 1; i < node->nparts && json != NULL; i++) {
@@ -195,21 +182,20 @@ look_up(const renderer_t *r, const loyalty_node_t *node, const frame_t *frame)
         json = json_object_get(json, part);
     }
 
-    return (value_t){json, loyalty_str_null};
+    return json;
 }
 
 static bool
-is_true(const value_t *value)
+is_true(const json_t *value)
 {
-    switch (value->json == NULL ? JSON_NULL : json_typeof(value->json)) {
+    switch (value == NULL ? JSON_NULL : json_typeof(value)) {
     case JSON_NULL:
-        return value->text.len != 0;
     case JSON_FALSE:
         return false;
     case JSON_STRING:
-        return json_string_length(value->json) != 0;
+        return json_string_length(value) != 0;
     case JSON_ARRAY:
-        return json_array_size(value->json) != 0;
+        return json_array_size(value) != 0;
     default:
         return true;
     }
@@ -217,23 +203,23 @@ is_true(const value_t *value)
 
 /* Lists and objects have no text. */
 static loyalty_status_t
-put_value(renderer_t *r, const value_t *value, bool escape)
+put_value(renderer_t *r, const json_t *value, bool escape)
 {
-    loyalty_str_t text = value->text;
+    loyalty_str_t text = loyalty_str_null;
     char number[64];
 
-    if (value->json != NULL) {
-        switch (json_typeof(value->json)) {
+    if (value != NULL) {
+        switch (json_typeof(value)) {
         case JSON_STRING:
-            text = (loyalty_str_t){json_string_value(value->json),
-                                   json_string_length(value->json)};
+            text = (loyalty_str_t){json_string_value(value),
+                                   json_string_length(value)};
             break;
         case JSON_INTEGER:
         case JSON_REAL:
         case JSON_TRUE:
         case JSON_FALSE:
             text.data = number;
-            text.len = json_dumpb(value->json, number, sizeof(number),
+            text.len = json_dumpb(value, number, sizeof(number),
                                   JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
             break;
         default:
@@ -249,12 +235,12 @@ render_section(renderer_t *r, const loyalty_template_t *compiled, size_t at,
                const frame_t *frame, const indent_t *indent)
 {
     const loyalty_node_t *node = &compiled->nodes[at];
-    frame_t inner = {.outer = frame, .value = look_up(r, node, frame)};
-    json_t *list = inner.value.json;
+    frame_t inner = {.outer = frame, .value = look_up(node, frame)};
+    json_t *list = inner.value;
     loyalty_status_t rc = LOYALTY_OK;
     size_t i;
 
-    if (is_true(&inner.value) == (node->kind == LOYALTY_NODE_INVERTED)) {
+    if (is_true(inner.value) == (node->kind == LOYALTY_NODE_INVERTED)) {
         return LOYALTY_OK;
     }
 
@@ -270,7 +256,7 @@ render_section(renderer_t *r, const loyalty_template_t *compiled, size_t at,
         if (++r->steps > LOYALTY_TEMPLATE_STEPS_MAX) {
             return LOYALTY_ERROR_LIMIT;
         }
-        inner.value.json = json_array_get(list, i);
+        inner.value = json_array_get(list, i);
         rc = render_nodes(r, compiled, at + 1, node->end, &inner, indent);
     }
 
@@ -307,7 +293,6 @@ render_nodes(renderer_t *r, const loyalty_template_t *compiled, size_t from,
 {
     const loyalty_node_t *node;
     loyalty_status_t rc = LOYALTY_OK;
-    value_t value;
     size_t i;
 
     for (i = from; i < to && rc == LOYALTY_OK; i++) {
@@ -328,8 +313,8 @@ render_nodes(renderer_t *r, const loyalty_template_t *compiled, size_t from,
             break;
         case LOYALTY_NODE_VARIABLE:
         case LOYALTY_NODE_RAW:
-            value = look_up(r, node, frame);
-            rc = put_value(r, &value, node->kind == LOYALTY_NODE_VARIABLE);
+            rc = put_value(r, look_up(node, frame),
+                           node->kind == LOYALTY_NODE_VARIABLE);
             break;
         case LOYALTY_NODE_SECTION:
         case LOYALTY_NODE_INVERTED:
@@ -352,7 +337,7 @@ loyalty_template_render(const loyalty_template_t *compiled, json_t *context,
                         loyalty_str_t *text)
 {
     renderer_t r = {.partial = partial, .data = data, .max = size_max};
-    frame_t frame = {.value = {context, loyalty_str_null}};
+    frame_t frame = {.value = context};
     loyalty_status_t rc;
 
     rc = render_nodes(&r, compiled, 0, compiled->nnodes, &frame, NULL);
@@ -361,19 +346,5 @@ loyalty_template_render(const loyalty_template_t *compiled, json_t *context,
     }
 
     free(r.out);
-    return rc;
-}
-
-loyalty_status_t
-loyalty_template_render_table(const loyalty_template_t *compiled,
-                              const loyalty_str_t *texts, char *buffer,
-                              size_t size, size_t *len)
-{
-    renderer_t r = {
-        .texts = texts, .out = buffer, .size = size, .max = size};
-    loyalty_status_t rc;
-
-    rc = render_nodes(&r, compiled, 0, compiled->nnodes, NULL, NULL);
-    *len = r.len;
     return rc;
 }

@@ -261,13 +261,15 @@ loyalty_format(loyalty_formats_t *formats, loyalty_str_t locale,
     return format;
 }
 
-static char *
+/* Signs and affixes have a few bytes, most have none. */
+static inline char *
 put_text(char *p, const char *text)
 {
-    size_t len = strlen(text);
+    while (*text != '\0') {
+        *p++ = *text++;
+    }
 
-    memcpy(p, text, len);
-    return p + len;
+    return p;
 }
 
 static char *
@@ -293,15 +295,6 @@ put_digit(char *p, uint32_t c)
     return p;
 }
 
-/* Is there a group's end before the digit that has `left` digits behind it? */
-static bool
-group_ends(const loyalty_figure_t *figure, int left)
-{
-    return left == figure->primary
-           || (left > figure->primary
-               && (left - figure->primary) % figure->secondary == 0);
-}
-
 static size_t
 write_figure(const loyalty_figure_t *figure, int64_t value, int fraction,
              bool whole, char *text)
@@ -309,7 +302,7 @@ write_figure(const loyalty_figure_t *figure, int64_t value, int fraction,
     bool negative = value < 0, grouped;
     uint64_t rest = negative ? 0 - (uint64_t)value : (uint64_t)value;
     uint8_t digits[24];
-    int n = 0, i;
+    int n = 0, i, group;
     char *p;
 
     while (rest != 0 || n <= fraction) {
@@ -324,13 +317,20 @@ write_figure(const loyalty_figure_t *figure, int64_t value, int fraction,
     grouped = figure->primary != 0 && n - fraction >= figure->minimum;
     p = put_text(text, figure->prefix[negative]);
 
+    /* Where the first group ends: the largest end below n. */
+    group = grouped ? fraction + figure->primary : 0;
+    while (grouped && group + figure->secondary < n) {
+        group += figure->secondary;
+    }
+
     for (i = n - 1; i >= (whole ? fraction : 0); i--) {
         p = put_digit(p, figure->zero + digits[i]);
         if (i == fraction && fraction > 0 && !whole) {
             p = put_text(p, figure->point);
-        } else if (grouped && i > fraction
-                   && group_ends(figure, i - fraction)) {
+        } else if (i == group && i > fraction) {
             p = put_text(p, figure->group);
+            group -= group == fraction + figure->primary ? group
+                                                         : figure->secondary;
         }
     }
 

@@ -35,11 +35,19 @@ typedef struct {
 } ngx_http_loyalty_srv_conf_t;
 
 
+/* One variable alone is read where it stands, without a script. */
+
+typedef struct {
+    ngx_http_complex_value_t           value;
+    ngx_int_t                          index;    /* of it, or NGX_ERROR */
+} ngx_http_loyalty_source_t;
+
+
 typedef struct {
     ngx_flag_t                         enable;
 
-    ngx_http_complex_value_t          *site;
-    ngx_http_complex_value_t          *member;   /* one of member and jwt */
+    ngx_http_loyalty_source_t         *site;
+    ngx_http_loyalty_source_t         *member;   /* one of member and jwt */
     ngx_http_loyalty_jwt_conf_t       *jwt;
 
     ngx_http_loyalty_headers_conf_t   *headers;  /* NULL: off */
@@ -52,6 +60,7 @@ typedef struct {
 typedef struct {
     loyalty_program_t                 *program;
     ngx_uint_t                         refs;
+    ngx_uint_t                         serial;   /* never two of a worker's */
 } ngx_http_loyalty_program_t;
 
 

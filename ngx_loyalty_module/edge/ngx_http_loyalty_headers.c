@@ -51,13 +51,18 @@ static void ngx_http_loyalty_header_escape(ngx_http_request_t *r,
     ngx_str_t *value);
 
 
-static ngx_str_t  ngx_http_loyalty_header_names[][2] = {
-    { ngx_string("X-Loyalty-Member"), ngx_string("x-loyalty-member") },
-    { ngx_string("X-Loyalty-Tier"), ngx_string("x-loyalty-tier") },
-    { ngx_string("X-Loyalty-Segments"), ngx_string("x-loyalty-segments") },
-    { ngx_string("X-Loyalty-Points"), ngx_string("x-loyalty-points") },
-    { ngx_string("X-Loyalty-Offers"), ngx_string("x-loyalty-offers") },
-    { ngx_string("X-Loyalty-Signature"), ngx_string("x-loyalty-signature") }
+#define ngx_http_loyalty_header(name, lowcase)                                \
+    { .key = ngx_string(name), .lowcase_key = (u_char *) lowcase }
+
+/* the hashes are filled in when the directive is read */
+
+static ngx_table_elt_t  ngx_http_loyalty_headers[] = {
+    ngx_http_loyalty_header("X-Loyalty-Member", "x-loyalty-member"),
+    ngx_http_loyalty_header("X-Loyalty-Tier", "x-loyalty-tier"),
+    ngx_http_loyalty_header("X-Loyalty-Segments", "x-loyalty-segments"),
+    ngx_http_loyalty_header("X-Loyalty-Points", "x-loyalty-points"),
+    ngx_http_loyalty_header("X-Loyalty-Offers", "x-loyalty-offers"),
+    ngx_http_loyalty_header("X-Loyalty-Signature", "x-loyalty-signature")
 };
 
 
@@ -68,10 +73,17 @@ ngx_http_loyalty_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_loyalty_loc_conf_t *llcf = conf;
 
     ngx_str_t                        *value, name;
+    ngx_uint_t                        i;
+    ngx_table_elt_t                  *h;
     ngx_http_loyalty_headers_conf_t  *hcf;
 
     if (llcf->headers) {
         return "is duplicate";
+    }
+
+    for (i = 0; i < NGX_HTTP_LOYALTY_HEADER_N; i++) {
+        h = &ngx_http_loyalty_headers[i];
+        h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
     }
 
     hcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_headers_conf_t));
@@ -294,13 +306,12 @@ static void
 ngx_http_loyalty_headers_values(ngx_http_request_t *r,
     ngx_http_loyalty_ctx_t *ctx, ngx_str_t *values)
 {
-    ngx_uint_t             i;
     const loyalty_tier_t  *tier;
 
     values[NGX_HTTP_LOYALTY_HEADER_MEMBER] = ctx->member;
+    ngx_http_loyalty_header_escape(r, &values[NGX_HTTP_LOYALTY_HEADER_MEMBER]);
 
     if (ctx->view == NULL) {
-        ngx_http_loyalty_header_escape(r, &values[0]);
         return;
     }
 
@@ -309,6 +320,8 @@ ngx_http_loyalty_headers_values(ngx_http_request_t *r,
     if (tier) {
         values[NGX_HTTP_LOYALTY_HEADER_TIER].data = (u_char *) tier->id.data;
         values[NGX_HTTP_LOYALTY_HEADER_TIER].len = tier->id.len;
+        ngx_http_loyalty_header_escape(r,
+                                       &values[NGX_HTTP_LOYALTY_HEADER_TIER]);
     }
 
     ngx_http_loyalty_segments(r, ctx->view->segments,
@@ -317,10 +330,7 @@ ngx_http_loyalty_headers_values(ngx_http_request_t *r,
                             &values[NGX_HTTP_LOYALTY_HEADER_POINTS]);
     ngx_http_loyalty_offers(r, ctx->view,
                             &values[NGX_HTTP_LOYALTY_HEADER_OFFERS]);
-
-    for (i = 0; i < NGX_HTTP_LOYALTY_HEADER_SIGNATURE; i++) {
-        ngx_http_loyalty_header_escape(r, &values[i]);
-    }
+    ngx_http_loyalty_header_escape(r, &values[NGX_HTTP_LOYALTY_HEADER_OFFERS]);
 }
 
 
@@ -385,11 +395,7 @@ ngx_http_loyalty_header_add(ngx_http_request_t *r, ngx_uint_t i,
         return;
     }
 
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->key = ngx_http_loyalty_header_names[i][0];
-    h->lowcase_key = ngx_http_loyalty_header_names[i][1].data;
-    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
+    *h = ngx_http_loyalty_headers[i];
     h->value = *value;
 }
 

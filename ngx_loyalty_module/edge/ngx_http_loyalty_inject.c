@@ -141,6 +141,13 @@ ngx_http_loyalty_inject_type(ngx_http_request_t *r,
     len = ngx_min(r->headers_out.content_type_len,
                   r->headers_out.content_type.len);
 
+    if (icf->type == NGX_HTTP_LOYALTY_INJECT_HTML
+        && len == sizeof("text/html") - 1
+        && ngx_memcmp(p, "text/html", len) == 0)
+    {
+        return 1;
+    }
+
     /* what a handler of a module has set may hold its parameters */
     last = ngx_strlchr(p, p + len, ';');
     if (last != NULL) {

@@ -1,8 +1,8 @@
 /*
  * Injection: what its files share.  _inject.c holds the answer back and moves
- * its bytes on; _html.c and _json.c say where something goes in, _fields.c
- * what it tells, _headers.c what becomes of the headers, _conf.c reads the
- * directive.
+ * its bytes on; _html.c and _json.c say where something goes in, _badge.c and
+ * _fields.c what it tells, _headers.c what becomes of the headers, _conf.c
+ * reads the directive.
  */
 
 #ifndef _NGX_HTTP_LOYALTY_INJECT_H_INCLUDED_
@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_loyalty_filter.h"
+#include "loyalty_format.h"
 #include "loyalty_json_scan.h"
 #include "loyalty_template.h"
 
@@ -71,11 +72,12 @@ typedef enum {
     NGX_HTTP_LOYALTY_FIELD_N
 } ngx_http_loyalty_field_e;
 
-#define NGX_HTTP_LOYALTY_FIELD_ROOM  2048
+#define NGX_HTTP_LOYALTY_FIELD_ROOM  (2048 + LOYALTY_FORMAT_SIZE)
 
 typedef struct {
     loyalty_str_t                    texts[NGX_HTTP_LOYALTY_FIELD_N];
     uint64_t                         used;       /* a bit a field */
+    const loyalty_format_t          *format;
     char                            *last;
     char                             room[NGX_HTTP_LOYALTY_FIELD_ROOM];
 } ngx_http_loyalty_fields_t;
@@ -148,6 +150,10 @@ ngx_int_t ngx_http_loyalty_inject_pass(ngx_http_loyalty_inject_ctx_t *ctx,
 /* Drops what is between ctx->taken and `to`. */
 void ngx_http_loyalty_inject_cut(ngx_http_loyalty_inject_ctx_t *ctx,
     size_t to);
+/* The badge, in the request's pool.  NGX_DECLINED: there is none, counted. */
+ngx_int_t ngx_http_loyalty_badge(ngx_http_loyalty_inject_ctx_t *ctx,
+    ngx_str_t *badge);
+
 /* Puts text of the request's pool in at ctx->taken. */
 ngx_int_t ngx_http_loyalty_inject_put(ngx_http_loyalty_inject_ctx_t *ctx,
     ngx_str_t *text);
@@ -167,6 +173,8 @@ void ngx_http_loyalty_figures(ngx_http_request_t *r,
 /* Fills in those of fields->used. */
 void ngx_http_loyalty_fields(ngx_http_loyalty_figures_t *figures,
     ngx_http_loyalty_fields_t *fields);
+#define ngx_http_loyalty_uses(fields, name)                                   \
+    ((fields)->used & ((uint64_t) 1 << NGX_HTTP_LOYALTY_FIELD_##name))
 extern const loyalty_str_t
     ngx_http_loyalty_field_names[NGX_HTTP_LOYALTY_FIELD_N];
 

@@ -19,7 +19,7 @@
 
 /* A span, not a block: the marker may stand inside a paragraph. */
 
-static char  ngx_http_loyalty_badge[] =
+static char  ngx_http_loyalty_badge_source[] =
     "<span class=\"loyalty-status\" role=\"group\" lang=\"{{locale}}\""
     " aria-label=\"{{label}}\">"
     "{{^guest}}"
@@ -180,7 +180,7 @@ ngx_http_loyalty_inject_template(ngx_conf_t *cf, ngx_str_t *file,
     loyalty_problem_t    *problem;
     loyalty_problems_t    problems;
 
-    source = loyalty_str_from(ngx_http_loyalty_badge);
+    source = loyalty_str_from(ngx_http_loyalty_badge_source);
 
     if (file->len) {
         if (ngx_loyalty_conf_file(cf, "the template of \"loyalty_inject\"",
@@ -221,9 +221,10 @@ ngx_http_loyalty_inject_template(ngx_conf_t *cf, ngx_str_t *file,
         cln->handler = (ngx_pool_cleanup_pt) loyalty_template_free;
         cln->data = icf->template;
 
-        icf->used = loyalty_template_bind(icf->template,
-                                          ngx_http_loyalty_field_names,
-                                          NGX_HTTP_LOYALTY_FIELD_N);
+        rc = loyalty_template_bind(icf->template,
+                                   ngx_http_loyalty_field_names,
+                                   NGX_HTTP_LOYALTY_FIELD_N, &icf->used)
+             == LOYALTY_OK ? NGX_OK : NGX_ERROR;
     }
 
     loyalty_arena_free(&arena);

@@ -9,10 +9,6 @@
 #include "ngx_loyalty_text.h"
 
 
-#define ngx_http_loyalty_uses(fields, name)                                   \
-    ((fields)->used & ((uint64_t) 1 << NGX_HTTP_LOYALTY_FIELD_##name))
-
-
 static void ngx_http_loyalty_fields_status(ngx_http_loyalty_fields_t *fields,
     ngx_http_loyalty_figures_t *figures);
 static void ngx_http_loyalty_fields_progress(
@@ -22,8 +18,8 @@ static void ngx_http_loyalty_fields_points(ngx_http_loyalty_fields_t *fields,
     ngx_http_loyalty_figures_t *figures, ngx_loyalty_language_e language);
 static void ngx_http_loyalty_fields_segments(
     ngx_http_loyalty_fields_t *fields, ngx_uint_t segments);
-static loyalty_str_t ngx_http_loyalty_field_number(
-    ngx_http_loyalty_fields_t *fields, loyalty_str_t locale, int64_t number);
+static loyalty_str_t ngx_http_loyalty_field_figure(
+    ngx_http_loyalty_fields_t *fields, int64_t number, ngx_uint_t money);
 static loyalty_str_t ngx_http_loyalty_field_text(
     ngx_http_loyalty_fields_t *fields, const char *format,
     const loyalty_str_t *values);
@@ -147,6 +143,8 @@ ngx_http_loyalty_fields(ngx_http_loyalty_figures_t *figures,
     }
 
     texts[NGX_HTTP_LOYALTY_FIELD_MEMBER] = figures->member;
+    fields->format = ngx_loyalty_format(figures->locale,
+                                        figures->program->settings.currency);
 
     ngx_http_loyalty_fields_status(fields, figures);
     ngx_http_loyalty_fields_progress(fields, figures, language);
@@ -181,39 +179,32 @@ static void
 ngx_http_loyalty_fields_progress(ngx_http_loyalty_fields_t *fields,
     ngx_http_loyalty_figures_t *figures, ngx_loyalty_language_e language)
 {
-    u_char                     money[NGX_LOYALTY_FORMAT_SIZE];
-    const char                *format;
-    loyalty_str_t              values[2], *texts;
-    const loyalty_settings_t  *settings;
+    const char            *format;
+    loyalty_str_t          values[2], *texts;
+    loyalty_criterion_t    criterion;
 
     if (figures->next == NULL) {
         return;
     }
 
-    settings = &figures->program->settings;
+    criterion = figures->program->settings.criterion;
 
-    switch (settings->criterion) {
+    values[0] = ngx_http_loyalty_field_figure(fields, figures->remaining,
+                                        criterion == LOYALTY_CRITERION_SPEND);
+
+    switch (criterion) {
 
     case LOYALTY_CRITERION_SPEND:
-        values[0].data = (char *) money;
-        values[0].len = ngx_loyalty_format_money(figures->locale,
-                                                 settings->currency,
-                                                 figures->remaining, money);
-        values[0] = ngx_http_loyalty_field_text(fields, "%s", values);
         format = ngx_loyalty_text(language, NGX_LOYALTY_TEXT_BADGE_SPEND);
         break;
 
     case LOYALTY_CRITERION_ORDERS:
-        values[0] = ngx_http_loyalty_field_number(fields, figures->locale,
-                                                  figures->remaining);
         format = ngx_loyalty_count_text(language,
                                         NGX_LOYALTY_COUNT_BADGE_ORDERS,
                                         figures->remaining);
         break;
 
     default:
-        values[0] = ngx_http_loyalty_field_number(fields, figures->locale,
-                                                  figures->remaining);
         format = ngx_loyalty_count_text(language,
                                         NGX_LOYALTY_COUNT_BADGE_POINTS,
                                         figures->remaining);
@@ -230,8 +221,8 @@ ngx_http_loyalty_fields_progress(ngx_http_loyalty_fields_t *fields,
                           ngx_http_loyalty_field_text(fields, format, values);
 
     if (ngx_http_loyalty_uses(fields, PERCENT)) {
-        texts[NGX_HTTP_LOYALTY_FIELD_PERCENT] = ngx_http_loyalty_field_number(
-                                 fields, figures->locale, figures->percent);
+        texts[NGX_HTTP_LOYALTY_FIELD_PERCENT] =
+                ngx_http_loyalty_field_figure(fields, figures->percent, 0);
     }
 }
 
@@ -245,8 +236,7 @@ ngx_http_loyalty_fields_points(ngx_http_loyalty_fields_t *fields,
 
     texts = fields->texts;
 
-    number = ngx_http_loyalty_field_number(fields, figures->locale,
-                                           figures->points);
+    number = ngx_http_loyalty_field_figure(fields, figures->points, 0);
     format = ngx_loyalty_count_text(language, NGX_LOYALTY_COUNT_POINTS,
                                     figures->points);
 
@@ -255,14 +245,13 @@ ngx_http_loyalty_fields_points(ngx_http_loyalty_fields_t *fields,
                          ngx_http_loyalty_field_text(fields, format, &number);
 
     if (ngx_http_loyalty_uses(fields, PENDING)) {
-        texts[NGX_HTTP_LOYALTY_FIELD_PENDING] = ngx_http_loyalty_field_number(
-                                 fields, figures->locale, figures->pending);
+        texts[NGX_HTTP_LOYALTY_FIELD_PENDING] =
+                ngx_http_loyalty_field_figure(fields, figures->pending, 0);
     }
 
     if (ngx_http_loyalty_uses(fields, LIFE_POINTS)) {
         texts[NGX_HTTP_LOYALTY_FIELD_LIFE_POINTS] =
-            ngx_http_loyalty_field_number(fields, figures->locale,
-                                          figures->life_points);
+            ngx_http_loyalty_field_figure(fields, figures->life_points, 0);
     }
 }
 
@@ -302,16 +291,24 @@ ngx_http_loyalty_fields_segments(ngx_http_loyalty_fields_t *fields,
 
 
 static loyalty_str_t
-ngx_http_loyalty_field_number(ngx_http_loyalty_fields_t *fields,
-    loyalty_str_t locale, int64_t number)
+ngx_http_loyalty_field_figure(ngx_http_loyalty_fields_t *fields,
+    int64_t number, ngx_uint_t money)
 {
-    u_char         text[NGX_LOYALTY_FORMAT_SIZE];
-    loyalty_str_t  value;
+    loyalty_str_t  text;
 
-    value.data = (char *) text;
-    value.len = ngx_loyalty_format_number(locale, number, text);
+    if (fields->room + sizeof(fields->room) - fields->last
+        < LOYALTY_FORMAT_SIZE)
+    {
+        return loyalty_str_null;
+    }
 
-    return ngx_http_loyalty_field_text(fields, "%s", &value);
+    text.data = fields->last;
+    text.len = money
+               ? loyalty_format_amount(fields->format, number, fields->last)
+               : loyalty_format_number(fields->format, number, fields->last);
+    fields->last += text.len;
+
+    return text;
 }
 
 

@@ -1,5 +1,5 @@
 /*
- * The badge: where it goes in a page, and what it says.
+ * The badge: where it goes in a page.
  *
  * It takes the place of the first marker; without one it stands before the
  * last end tag of the body; without that the page stays as it is.  An end tag
@@ -14,8 +14,6 @@
 
 static ngx_int_t ngx_http_loyalty_inject_badge(
     ngx_http_loyalty_inject_ctx_t *ctx);
-static ngx_int_t ngx_http_loyalty_badge_render(
-    ngx_http_loyalty_inject_ctx_t *ctx, ngx_str_t *badge);
 
 
 ngx_int_t
@@ -100,7 +98,7 @@ ngx_http_loyalty_inject_badge(ngx_http_loyalty_inject_ctx_t *ctx)
     ngx_str_t  badge;
     ngx_int_t  rc;
 
-    rc = ngx_http_loyalty_badge_render(ctx, &badge);
+    rc = ngx_http_loyalty_badge(ctx, &badge);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -108,38 +106,4 @@ ngx_http_loyalty_inject_badge(ngx_http_loyalty_inject_ctx_t *ctx)
     ngx_loyalty_metric(INJECTED_HTML)++;
 
     return ngx_http_loyalty_inject_put(ctx, &badge);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_badge_render(ngx_http_loyalty_inject_ctx_t *ctx,
-    ngx_str_t *badge)
-{
-    char                        buffer[LOYALTY_INJECT_BADGE_MAX];
-    size_t                      len;
-    ngx_http_loyalty_fields_t   fields;
-    ngx_http_loyalty_figures_t  figures;
-
-    fields.used = ctx->conf->used;
-
-    ngx_http_loyalty_figures(ctx->request, &figures);
-    ngx_http_loyalty_fields(&figures, &fields);
-
-    if (loyalty_template_render_table(ctx->conf->template, fields.texts,
-                                      buffer, sizeof(buffer), &len)
-        != LOYALTY_OK)
-    {
-        ngx_loyalty_metric(INJECT_TOO_LARGE)++;
-        return NGX_DECLINED;
-    }
-
-    badge->len = len;
-    badge->data = ngx_pnalloc(ctx->request->pool, len + 1);
-    if (badge->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(badge->data, buffer, len);
-
-    return NGX_OK;
 }

@@ -13,6 +13,8 @@ static void ngx_http_loyalty_exit_process(ngx_cycle_t *cycle);
 static void *ngx_http_loyalty_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_loyalty_create_srv_conf(ngx_conf_t *cf);
+static char *ngx_http_loyalty_source_slot(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static void *ngx_http_loyalty_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
@@ -48,14 +50,14 @@ static ngx_command_t  ngx_http_loyalty_commands[] = {
 
     { ngx_string("loyalty_site"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_loyalty_source_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_loyalty_loc_conf_t, site),
       NULL },
 
     { ngx_string("loyalty_member"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_loyalty_source_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_loyalty_loc_conf_t, member),
       NULL },
@@ -248,6 +250,63 @@ static void *
 ngx_http_loyalty_create_srv_conf(ngx_conf_t *cf)
 {
     return ngx_pcalloc(cf->pool, sizeof(ngx_http_loyalty_srv_conf_t));
+}
+
+
+static char *
+ngx_http_loyalty_source_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_loyalty_source_t **field = (ngx_http_loyalty_source_t **)
+                                              ((char *) conf + cmd->offset);
+
+    ngx_str_t                         *value, name;
+    ngx_uint_t                         i;
+    ngx_http_loyalty_source_t         *source;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (*field != NULL) {
+        return "is duplicate";
+    }
+
+    source = ngx_palloc(cf->pool, sizeof(ngx_http_loyalty_source_t));
+    if (source == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *field = source;
+    value = cf->args->elts;
+    name.data = value[1].data + 1;
+    name.len = value[1].len - 1;
+    source->index = NGX_ERROR;
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = &source->value;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    /* $1 to $9 are no variables but captures */
+
+    if (value[1].len < 2
+        || value[1].data[0] != '$'
+        || (name.data[0] >= '1' && name.data[0] <= '9'))
+    {
+        return NGX_CONF_OK;
+    }
+
+    for (i = 0; i < name.len; i++) {
+        if (!isalnum(name.data[i]) && name.data[i] != '_') {
+            return NGX_CONF_OK;
+        }
+    }
+
+    source->index = ngx_http_get_variable_index(cf, &name);
+
+    return source->index == NGX_ERROR ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
 
 

@@ -54,9 +54,26 @@ static void ngx_http_loyalty_program_set(ngx_http_loyalty_site_t *site,
 ngx_http_loyalty_site_t *
 ngx_http_loyalty_site_find(ngx_str_t *name)
 {
-    return (ngx_http_loyalty_site_t *)
+    ngx_http_loyalty_site_t  *site;
+
+    site = ngx_http_loyalty_resolver.site;
+
+    if (site != NULL
+        && site->sn.str.len == name->len
+        && ngx_memcmp(site->sn.str.data, name->data, name->len) == 0)
+    {
+        return site;
+    }
+
+    site = (ngx_http_loyalty_site_t *)
                ngx_str_rbtree_lookup(&ngx_http_loyalty_resolver.sites, name,
                                      ngx_crc32_short(name->data, name->len));
+
+    if (site != NULL) {
+        ngx_http_loyalty_resolver.site = site;
+    }
+
+    return site;
 }
 
 
@@ -117,6 +134,10 @@ ngx_http_loyalty_site_unref(ngx_http_loyalty_site_t *site)
 static void
 ngx_http_loyalty_site_delete(ngx_http_loyalty_site_t *site)
 {
+    if (ngx_http_loyalty_resolver.site == site) {
+        ngx_http_loyalty_resolver.site = NULL;
+    }
+
     ngx_rbtree_delete(&ngx_http_loyalty_resolver.sites, &site->sn.node);
     ngx_http_loyalty_program_set(site, NULL);
     ngx_free(site);
@@ -522,6 +543,8 @@ ngx_http_loyalty_program_set(ngx_http_loyalty_site_t *site,
 {
     ngx_http_loyalty_program_t  *p;
 
+    static ngx_uint_t  serial;
+
     p = NULL;
 
     if (program != NULL) {
@@ -534,6 +557,7 @@ ngx_http_loyalty_program_set(ngx_http_loyalty_site_t *site,
 
         p->program = program;
         p->refs = 1;
+        p->serial = ++serial;
     }
 
     if (site->program != NULL) {

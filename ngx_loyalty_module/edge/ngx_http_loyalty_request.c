@@ -23,6 +23,8 @@ static void ngx_http_loyalty_ctx_cleanup(void *data);
 static void ngx_http_loyalty_request_cleanup(void *data);
 static void ngx_http_loyalty_identify(ngx_http_request_t *r,
     ngx_http_loyalty_loc_conf_t *llcf, ngx_http_loyalty_ctx_t *ctx);
+static ngx_int_t ngx_http_loyalty_source(ngx_http_request_t *r,
+    ngx_http_loyalty_source_t *source, ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_wait(ngx_http_request_t *r,
     ngx_http_loyalty_ctx_t *ctx);
 static void ngx_http_loyalty_resume(ngx_event_t *ev);
@@ -90,7 +92,6 @@ static ngx_http_loyalty_ctx_t *
 ngx_http_loyalty_ctx_create(ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t      *cln;
-    ngx_http_cleanup_t      *hcln;
     ngx_http_loyalty_ctx_t  *ctx;
 
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_loyalty_ctx_t));
@@ -101,14 +102,6 @@ ngx_http_loyalty_ctx_create(ngx_http_request_t *r)
     ctx = cln->data;
     ngx_memzero(ctx, sizeof(ngx_http_loyalty_ctx_t));
     cln->handler = ngx_http_loyalty_ctx_cleanup;
-
-    hcln = ngx_http_cleanup_add(r, 0);
-    if (hcln == NULL) {
-        return NULL;
-    }
-
-    hcln->handler = ngx_http_loyalty_request_cleanup;
-    hcln->data = ctx;
 
     ctx->request = r;
     ctx->cache = NGX_HTTP_LOYALTY_BYPASS;
@@ -200,8 +193,10 @@ ngx_http_loyalty_handler(ngx_http_request_t *r)
         if (ctx->site.len == 0) {
             ngx_http_loyalty_resolved(r, ctx);
 
-        } else if (ngx_http_loyalty_resolve(r, ctx) == NGX_AGAIN) {
-            return ngx_http_loyalty_wait(r, ctx);
+        } else if (ngx_http_loyalty_resolve(r, ctx) == NGX_AGAIN
+                   && ngx_http_loyalty_wait(r, ctx) == NGX_OK)
+        {
+            return NGX_AGAIN;
 
         } else {
             ngx_http_loyalty_resolved(r, ctx);
@@ -230,7 +225,7 @@ ngx_http_loyalty_identify(ngx_http_request_t *r,
     ngx_str_set(&ctx->site, "");
     ngx_str_set(&ctx->member, "");
 
-    if (ngx_http_complex_value(r, llcf->site, &ctx->site) != NGX_OK) {
+    if (ngx_http_loyalty_source(r, llcf->site, &ctx->site) != NGX_OK) {
         ngx_str_set(&ctx->site, "");
     }
 
@@ -251,7 +246,7 @@ ngx_http_loyalty_identify(ngx_http_request_t *r,
         ngx_http_loyalty_jwt_member(r, llcf->jwt, &ctx->member);
 
     } else if (llcf->member
-               && ngx_http_complex_value(r, llcf->member, &ctx->member)
+               && ngx_http_loyalty_source(r, llcf->member, &ctx->member)
                   != NGX_OK)
     {
         ngx_str_set(&ctx->member, "");
@@ -272,8 +267,45 @@ ngx_http_loyalty_identify(ngx_http_request_t *r,
 
 
 static ngx_int_t
+ngx_http_loyalty_source(ngx_http_request_t *r,
+    ngx_http_loyalty_source_t *source, ngx_str_t *value)
+{
+    ngx_http_variable_value_t  *vv;
+
+    if (source->index == NGX_ERROR) {
+        return ngx_http_complex_value(r, &source->value, value);
+    }
+
+    vv = ngx_http_get_flushed_variable(r, source->index);
+
+    if (vv == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (!vv->not_found) {
+        value->data = vv->data;
+        value->len = vv->len;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_loyalty_wait(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx)
 {
+    ngx_http_cleanup_t  *cln;
+
+    cln = ngx_http_cleanup_add(r, 0);
+
+    if (cln == NULL) {
+        ngx_http_loyalty_resolve_cancel(ctx);
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_loyalty_request_cleanup;
+    cln->data = ctx;
+
     ctx->waiting = 1;
     ctx->started = ngx_loyalty_usec();
 
@@ -282,7 +314,7 @@ ngx_http_loyalty_wait(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx)
         r->read_event_handler = ngx_http_test_reading;
     }
 
-    return NGX_AGAIN;
+    return NGX_OK;
 }
 
 

@@ -52,6 +52,7 @@ typedef struct {
     ngx_log_t                       *log;
     ngx_rbtree_t                     sites;
     ngx_rbtree_node_t                sites_sentinel;
+    ngx_http_loyalty_site_t         *site;      /* the last found, or NULL */
     ngx_rbtree_t                     ops;
     ngx_rbtree_node_t                ops_sentinel;
 } ngx_http_loyalty_resolver_t;

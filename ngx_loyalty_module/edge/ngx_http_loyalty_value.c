@@ -90,14 +90,23 @@ ngx_http_loyalty_segments(ngx_http_request_t *r, ngx_uint_t segments,
 {
     size_t       len;
     u_char      *p;
-    ngx_uint_t   i;
+    ngx_uint_t   i, n;
     const char  *names[4];
 
     len = 0;
 
-    for (i = 0; i < 4; i++) {
-        names[i] = loyalty_segment_name(ngx_http_loyalty_segment_order[i]);
-        len += ngx_strlen(names[i]) + 1;
+    for (i = 0, n = 0; i < 4; i++) {
+
+        if (segments & ngx_http_loyalty_segment_order[i]) {
+            names[n] = loyalty_segment_name(ngx_http_loyalty_segment_order[i]);
+            len += ngx_strlen(names[n++]) + 1;
+        }
+    }
+
+    if (n < 2) {
+        value->data = (u_char *) (n ? names[0] : "");
+        value->len = n ? len - 1 : 0;
+        return NGX_OK;
     }
 
     p = ngx_pnalloc(r->pool, len);
@@ -106,20 +115,12 @@ ngx_http_loyalty_segments(ngx_http_request_t *r, ngx_uint_t segments,
     }
 
     value->data = p;
+    value->len = len - 1;
 
-    for (i = 0; i < 4; i++) {
-
-        if (segments & ngx_http_loyalty_segment_order[i]) {
-
-            if (p != value->data) {
-                *p++ = ',';
-            }
-
-            p = ngx_cpymem(p, names[i], ngx_strlen(names[i]));
-        }
+    for (i = 0; i < n; i++) {
+        p = ngx_cpymem(p, names[i], ngx_strlen(names[i]));
+        *p++ = ',';
     }
-
-    value->len = p - value->data;
 
     return NGX_OK;
 }
@@ -129,12 +130,31 @@ ngx_int_t
 ngx_http_loyalty_number(ngx_http_request_t *r, int64_t number,
     ngx_str_t *value)
 {
-    value->data = ngx_pnalloc(r->pool, NGX_INT64_LEN);
-    if (value->data == NULL) {
+    u_char    *p;
+    uint64_t   rest;
+
+    /* each page has one or two: several times as fast as ngx_sprintf() */
+
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
-    value->len = ngx_sprintf(value->data, "%L", number) - value->data;
+    p += NGX_INT64_LEN;
+    value->data = p;
+    rest = number < 0 ? 0 - (uint64_t) number : (uint64_t) number;
+
+    do {
+        *--p = (u_char) (rest % 10 + '0');
+        rest /= 10;
+    } while (rest);
+
+    if (number < 0) {
+        *--p = '-';
+    }
+
+    value->len = value->data - p;
+    value->data = p;
 
     return NGX_OK;
 }

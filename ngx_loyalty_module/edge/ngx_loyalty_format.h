@@ -30,4 +30,9 @@ size_t ngx_loyalty_format_money(loyalty_str_t locale, loyalty_str_t currency,
 size_t ngx_loyalty_format_number(loyalty_str_t locale, int64_t number,
     u_char *text);
 
+/* Where there are several figures to write; good until the next call. */
+const loyalty_format_t *ngx_loyalty_format(loyalty_str_t locale,
+    loyalty_str_t currency);
+
+
 #endif /* _NGX_LOYALTY_FORMAT_H_INCLUDED_ */

@@ -27,6 +27,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     loyalty_problems_t problems;
     loyalty_arena_t arena;
     char buffer[256];
+    uint64_t used;
     size_t len;
 
     if (context == NULL) {
@@ -41,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (loyalty_template_compile(source, &problems, &compiled) == LOYALTY_OK) {
         (void)loyalty_template_render(compiled, context, itself, compiled,
                                       65536, &arena, &text);
-        (void)loyalty_template_bind(compiled, names, 2);
+        (void)loyalty_template_bind(compiled, names, 2, &used);
         (void)loyalty_template_render_table(compiled, texts, buffer,
                                             sizeof(buffer), &len);
         loyalty_template_free(compiled);

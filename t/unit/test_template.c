@@ -389,11 +389,14 @@ a_table_of_texts_is_rendered_in_place(void **state)
         "{{^guest}}!{{/guest}}{{#unknown}}?{{/unknown}}{{unknown}}{{.}}{{>p}}");
     const char *expected = "&lt;A&gt; <A> Gold&lt;A&gt;!";
     char buffer[64];
+    uint64_t used;
     size_t len, size;
 
     (void)state;
 
-    assert_int_equal(loyalty_template_bind(compiled, names, 4), 7);
+    assert_int_equal(loyalty_template_bind(compiled, names, 4, &used),
+                     LOYALTY_OK);
+    assert_int_equal(used, 7);
 
     for (size = 0; size <= strlen(expected); size++) {
         memset(buffer, '#', sizeof(buffer));
@@ -409,6 +412,50 @@ a_table_of_texts_is_rendered_in_place(void **state)
     loyalty_template_free(compiled);
 }
 
+static void
+sections_over_a_table_nest(void **state)
+{
+    static const loyalty_str_t names[] = {{"a", 1}, {"b", 1}};
+    static const struct {
+        loyalty_str_t texts[2];
+        const char *expected;
+    } cases[] = {
+        {{{"", 0}, {"", 0}}, "- <> () [] ."},
+        {{{"1", 1}, {"", 0}}, "+1 <1> (1,1) [1] ."},
+        {{{"", 0}, {"2", 1}}, "- <2> () [] 2."},
+        {{{"1", 1}, {"2", 1}}, "+1 <2> (21,1) [1] ."},
+    };
+    loyalty_template_t *compiled = compiled_from(
+        "{{#a}}+{{.}}{{/a}}{{^a}}-{{/a}} "
+        "<{{#b}}{{.}}{{/b}}{{^b}}{{a}}{{/b}}> "
+        "({{#a}}{{#b}}{{.}}{{/b}}{{.}},{{^no}}{{.}}{{/no}}{{/a}}) "
+        "[{{^no}}{{a}}{{/no}}{{#no}}{{#a}}{{b}}{{/a}}{{/no}}] "
+        "{{#b}}{{^a}}{{.}}{{/a}}{{/b}}.");
+    char buffer[64];
+    uint64_t used;
+    size_t i, len;
+
+    (void)state;
+
+    assert_int_equal(loyalty_template_bind(compiled, names, 1, &used),
+                     LOYALTY_OK);
+    assert_int_equal(used, 1);
+    assert_int_equal(loyalty_template_bind(compiled, names, 2, &used),
+                     LOYALTY_OK);
+    assert_int_equal(used, 3);
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(loyalty_template_render_table(
+                             compiled, cases[i].texts, buffer, sizeof(buffer),
+                             &len),
+                         LOYALTY_OK);
+        assert_int_equal(len, strlen(cases[i].expected));
+        assert_memory_equal(buffer, cases[i].expected, len);
+    }
+
+    loyalty_template_free(compiled);
+}
+
 int
 main(void)
 {
@@ -420,6 +467,7 @@ main(void)
         cmocka_unit_test(size_and_depth_are_bounded),
         cmocka_unit_test(rendering_is_bounded),
         cmocka_unit_test(a_table_of_texts_is_rendered_in_place),
+        cmocka_unit_test(sections_over_a_table_nest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
