@@ -143,6 +143,16 @@ Cache-Control: private
 
 
 
+=== one after the other, each has their own
+--- config
+    location / { loyalty_inject html; shop; }
+--- request eval
+[map { "GET /page$_" } '?m=anna', '?m=top', '', '?m=anna', '?m=new', '']
+--- response_body_like eval
+['Bronze', 'Gold', 'Sign in', 'Bronze.*1,500', '0 points', 'Sign in']
+
+
+
 === without an address for it, in words only
 --- config
     location / { loyalty_site plain; loyalty_member $arg_m; loyalty_inject html; shop; }

@@ -7,13 +7,14 @@ import signal
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 
 from demo import Tap
-from edge import (Edge, Folder, Redis, member_bytes, program_bytes, publish,
-                  put, reads, store, wait)
+from edge import (Edge, Folder, Redis, free_port, member_bytes, program_bytes,
+                  publish, put, reads, store, wait)
 from redis_client import Mock, polite
 
 # The default statuses: bronze 1 000, silver 5 000 and gold 10 000 pounds.
@@ -105,6 +106,48 @@ def programs_change(redis, edge):
            "and read once a worker", (seen, reads(redis) - before))
     publish(redis, version=6)
     tap.ok(edge.everywhere("bronze"), "and replaced", edge.see())
+
+
+def badges_change(redis, folder):
+    """A worker keeps badges it rendered; what they tell may not be old."""
+    page = Path(folder.file("page.html", "<loyalty-status></loyalty-status>"))
+    port = free_port()
+    edge = Edge(folder, redis.address, workers=1, http=f"""
+        server {{
+            listen 127.0.0.1:{port};
+            root {page.parent};
+            default_type text/html;
+            loyalty on; loyalty_site demo; loyalty_member $arg_m;
+            loyalty_inject html;
+        }}""")
+    edge.linked(redis)
+
+    def says(text, member="anna"):
+        with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/page.html?m={member}") as answer:
+            return text in answer.read().decode()
+
+    publish(redis, version=7)
+    put(redis, "anna", spent_total=BRONZE)
+    put(redis, "bert", spent_total=SILVER)
+    tap.ok(wait(lambda: says("Bronze")) and says("Silver", "bert")
+           and says("Bronze"), "each member has a badge of their own")
+
+    put(redis, "anna", spent_total=GOLD)
+    tap.ok(wait(lambda: says("Gold")), "the badge follows the member")
+    put(redis, "anna", spent_total=BRONZE)
+    tap.ok(wait(lambda: says("Bronze")), "and back")
+
+    statuses = [{"id": "bronze", "name": {"en": "Ore"}, "threshold": 100000}]
+    publish(redis, version=8, statuses=statuses)
+    tap.ok(wait(lambda: says("Ore")), "and the program")
+    statuses[0]["name"]["en"] = "Tin"
+    publish(redis, version=8, statuses=statuses)
+    tap.ok(wait(lambda: says("Tin")),
+           "even where its version says that it is the same")
+
+    edge.stop()
+    publish(redis)
 
 
 def links_break(redis, edge):
@@ -333,6 +376,7 @@ def main():
         edge.linked(redis)
         written_is_seen(redis, edge)
         programs_change(redis, edge)
+        badges_change(redis, folder)
         readers_never_lag(redis, edge)
         links_break(redis, edge)
         reload_keeps(redis, edge)
