@@ -159,13 +159,117 @@ class Backend:
         raise RuntimeError(f"job {job} does not end: {body}")
 
 
+def seed(backend, count):
+    """Members by one order of 10.00 each: 10 points."""
+    lines = [json.dumps({"order_id": f"o{i}", "member_id": f"m{i:05}",
+                         "status": "completed", "currency": "GBP",
+                         "total": 1000, "lines": []}) for i in range(count)]
+    status, text = backend.call("POST", "orders/batch", "\n".join(lines),
+                                "application/x-ndjson")
+    assert status == 200 and text.count(b'"applied"') == count, (status, text)
+
+
+def members(backend):
+    found, cursor = {}, ""
+    while cursor is not None:
+        _, page = backend.call("GET", "members?limit=1000" + (
+            f"&cursor={cursor}" if cursor else ""))
+        found.update((member["id"], member) for member in page["members"])
+        cursor = page.get("next_cursor")
+    return found
+
+
+def entries(backend, ids, kind="l"):
+    """How many entries each member's ledger has, as Redis counts them."""
+    script = "\n".join(f"XLEN loyalty:{kind}:{{{SITE}}}:{id}" for id in ids)
+    return [int(line) for line in backend.redis(data=script).split()]
+
+
+def instant(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ",
+                         time.gmtime(time.time() + seconds))
+
+
+def bulk_by_filter(tap, backend, count):
+    _, job = backend.call("POST", "members/bulk", {
+        "filter": {"field": "order_count", "op": "gte", "value": 1},
+        "action": "points", "amount": 7, "reason": "thanks",
+        "expires_at": instant(8)})
+    job, killed = backend.finish(job["id"], [
+        backend.kill_workers, backend.kill_redis, backend.kill_workers])
+    tap.ok(job["state"] == "done" and killed == 3,
+           "points to whom a filter finds, with three kills", job)
+    tap.ok(job["total"] == job["done"] == count and job["failed"] == 0
+           and job["result"] == {"granted": count}, "all are counted", job)
+    found = members(backend)
+    tap.ok({m["points"]["active"] for m in found.values()} == {17},
+           "each has 10 and 7")
+    tap.ok(set(entries(backend, found)) == {2}, "by two entries, no more")
+
+
+def bulk_by_list(tap, backend, count):
+    ids = [f"m{i:05}" for i in range(0, count, 2)]
+    _, job = backend.call("POST", "members/bulk", {
+        "members": ids + ids + ["nobody"], "action": "credits",
+        "amount": 250, "reason": "sorry"})
+    job, _ = backend.finish(job["id"], [backend.kill_redis,
+                                        backend.kill_workers])
+    tap.ok(job["state"] == "done" and job["done"] == len(ids) + 1
+           and job["failed"] == 1
+           and [e["at"] for e in job["result"]["errors"]] == ["nobody"],
+           "credits to a list, its doubles once, strangers named", job)
+    found = members(backend)
+    tap.ok(all(m["credits"]["active"] == (250 if id in set(ids) else 0)
+               for id, m in found.items()), "each of them 2.50")
+    tap.ok(set(entries(backend, ids, "c")) == {1}, "by one entry")
+    tap.ok(backend.redis("exists", f"loyalty:jm:{{{SITE}}}:{job['id']}")
+           == "0", "the list is not kept")
+
+
+def night(tap, backend, count):
+    """The points of bulk_by_filter() expire; the 10 of the order do not."""
+    backend.wait_for(lambda: members(backend)["m00000"]["points"]["active"]
+                     == 10, "points do not expire")
+    _, job = backend.call("POST", "jobs", {"kind": "nightly"})
+    job, killed = backend.finish(job["id"], [
+        backend.kill_workers, backend.kill_redis, backend.kill_workers])
+    tap.ok(job["state"] == "done" and job["done"] == count and killed == 3,
+           "a night with three kills", job)
+    found = members(backend)
+    tap.ok({(m["points"]["active"], m["points"]["expired"])
+            for m in found.values()} == {(10, 7)}, "7 points have expired")
+    tap.ok(set(entries(backend, found)) == {3}, "by one entry each")
+    _, job = backend.call("POST", "jobs", {"kind": "nightly"})
+    backend.finish(job["id"])
+    tap.ok(set(entries(backend, found)) == {3}, "and a second night by none")
+
+
+def cancelled(tap, backend, count):
+    _, job = backend.call("POST", "members/bulk", {
+        "filter": {"not": {"field": "id", "op": "eq", "value": ""}},
+        "action": "points", "amount": 1})
+    id = job["id"]
+    backend.wait_for(lambda: backend.call("GET", f"jobs/{id}")[1]["done"] > 0,
+                     "no progress")
+    status, _ = backend.call("DELETE", f"jobs/{id}")
+    _, job = backend.call("GET", f"jobs/{id}")
+    time.sleep(1)
+    given = sum(n - 3 for n in entries(backend, members(backend)))
+    tap.ok(status == 204 and job["state"] == "cancelled"
+           and given == job["result"]["granted"] < count,
+           "a cancelled job stops at once, and knows what it did",
+           (status, job, given))
+
+
 def main():
     tap = Tap()
+    count = 4000
     with Backend() as backend:
-        status, job = backend.call("POST", "jobs", {"kind": "nightly"})
-        tap.ok(status == 202, "a job is accepted", job)
-        job, _ = backend.finish(job["id"])
-        tap.ok(job["state"] == "done", "and done", job)
+        seed(backend, count)
+        bulk_by_filter(tap, backend, count)
+        bulk_by_list(tap, backend, count)
+        night(tap, backend, count)
+        cancelled(tap, backend, count)
     tap.done()
 
 

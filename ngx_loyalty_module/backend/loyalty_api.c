@@ -24,6 +24,7 @@
 #define PROGRAM                                                                \
     LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
 #define QUOTE LOYALTY_SCOPE_READ, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
+#define BULK LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, LOYALTY_API_BODY_MAX
 #define ORDER LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_JSON, LOYALTY_ORDER_SIZE_MAX
 #define ORDERS LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_NDJSON, LOYALTY_API_BODY_MAX
 
@@ -69,6 +70,7 @@ static const loyalty_api_route_t routes[] = {
 
     {GET, "sites/*/members", READ, loyalty_api_list_members},
     {POST, "sites/*/members", WRITE, loyalty_api_create_member},
+    {POST, "sites/*/members/bulk", BULK, loyalty_api_bulk},
     {GET, "sites/*/members/*", READ, loyalty_api_get_member},
     {PATCH, "sites/*/members/*", WRITE, loyalty_api_patch_member},
     {DELETE, "sites/*/members/*", ACT, loyalty_api_delete_member},

@@ -292,18 +292,78 @@ loyalty_api_rank(loyalty_api_call_t *call, const char *kind,
 
 void
 loyalty_api_list(loyalty_api_call_t *call, const char *name, json_t *items,
-                 const redisReply *ids, size_t limit)
+                 loyalty_str_t next)
 {
     json_t *json = json_object();
-    loyalty_str_t last;
 
     json_object_set_new(json, name, items);
-    if (ids->elements > limit
-        && loyalty_reply_str(ids->element[limit - 1], &last)) {
-        loyalty_api_set_str(json, "next_cursor", last);
+    loyalty_api_set_str(json, "next_cursor", next);
+    loyalty_api_json(call, 200, json);
+}
+
+loyalty_store_result_t
+loyalty_api_ids(loyalty_api_call_t *call, const redisReply *reply,
+                size_t limit, loyalty_str_t **ids, size_t *n,
+                loyalty_str_t *next)
+{
+    size_t i;
+
+    *next = loyalty_str_null;
+    *n = reply->elements < limit ? reply->elements : limit;
+    *ids = loyalty_alloc(call->arena, (*n + 1) * sizeof(**ids));
+    if (*ids == NULL) {
+        return LOYALTY_STORE_MEMORY;
     }
 
-    loyalty_api_json(call, 200, json);
+    for (i = 0; i < *n; i++) {
+        if (!loyalty_reply_str(reply->element[i], &(*ids)[i])) {
+            return LOYALTY_STORE_MALFORMED;
+        }
+    }
+
+    if (reply->elements > limit) {
+        *next = (*ids)[limit - 1];
+    }
+
+    return LOYALTY_STORE_OK;
+}
+
+loyalty_store_result_t
+loyalty_api_values(loyalty_api_call_t *call, const char *kind,
+                   const loyalty_str_t *ids, size_t n,
+                   loyalty_replies_t *replies)
+{
+    loyalty_commands_t *commands = &call->session->commands;
+    loyalty_store_result_t result;
+    size_t i;
+
+    loyalty_commands_reset(commands);
+    loyalty_command(commands, "MGET", 1 + n);
+    for (i = 0; i < n; i++) {
+        loyalty_arg_key(commands, &call->scope, kind, ids[i]);
+    }
+
+    result = loyalty_api_read(call, replies);
+
+    return result == LOYALTY_STORE_OK
+                   && !loyalty_reply_array(replies->list[0], n)
+               ? LOYALTY_STORE_MALFORMED : result;
+}
+
+bool
+loyalty_api_at(loyalty_api_call_t *call, loyalty_instant_t *at)
+{
+    loyalty_str_t text = loyalty_api_query(call, "at");
+
+    *at = call->now;
+
+    if (text.data == NULL || loyalty_instant_parse(text, at) == LOYALTY_OK) {
+        return true;
+    }
+
+    loyalty_api_error(call, 422, "invalid_at",
+                      "at is an instant as RFC 3339 has it");
+    return false;
 }
 
 /* What is kept for an Idempotency-Key: the request's fingerprint, the status,

@@ -101,10 +101,26 @@ loyalty_store_result_t loyalty_api_rank(loyalty_api_call_t *call,
                                         const char *kind, loyalty_str_t rest,
                                         int64_t *rank);
 
-/* {name: items, "next_cursor"}: `ids` are what the items were made from, one
- * more than `limit` where there are more.  Takes the reference. */
+/* {name: items, "next_cursor"}, without the latter where it is empty.  Takes
+ * the reference. */
 void loyalty_api_list(loyalty_api_call_t *call, const char *name,
-                      json_t *items, const redisReply *ids, size_t limit);
+                      json_t *items, loyalty_str_t next);
+
+/* An array's texts, `limit` at most; *next is the last of them where the array
+ * has more. */
+loyalty_store_result_t loyalty_api_ids(loyalty_api_call_t *call,
+                                       const redisReply *reply, size_t limit,
+                                       loyalty_str_t **ids, size_t *n,
+                                       loyalty_str_t *next);
+
+/* MGET of a kind of key, n > 0. */
+loyalty_store_result_t loyalty_api_values(loyalty_api_call_t *call,
+                                          const char *kind,
+                                          const loyalty_str_t *ids, size_t n,
+                                          loyalty_replies_t *replies);
+
+/* ?at= or now; false: the error is written. */
+bool loyalty_api_at(loyalty_api_call_t *call, loyalty_instant_t *at);
 
 /*
  * Adds a new job to session->commands, which is MULTI ..., answers 202 with
@@ -216,6 +232,7 @@ loyalty_store_result_t loyalty_api_create_member(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_member(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_patch_member(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_delete_member(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_bulk(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_orders(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_ledger(loyalty_api_call_t *call);
 

@@ -174,22 +174,19 @@ loyalty_api_cancel_job(loyalty_api_call_t *call)
 }
 
 static loyalty_store_result_t
-show_jobs(loyalty_api_call_t *call, const redisReply *ids, size_t limit)
+show_jobs(loyalty_api_call_t *call, const redisReply *reply, size_t limit)
 {
-    size_t i, n = ids->elements < limit ? ids->elements : limit;
-    loyalty_store_result_t result = LOYALTY_STORE_OK;
     json_t *items = json_array(), *json;
+    loyalty_store_result_t result;
     loyalty_replies_t replies;
-    loyalty_str_t id;
+    loyalty_str_t *ids, next;
+    size_t i, n;
 
     loyalty_replies_init(&replies);
+    result = loyalty_api_ids(call, reply, limit, &ids, &n, &next);
     loyalty_commands_reset(&call->session->commands);
-    for (i = 0; i < n && result == LOYALTY_STORE_OK; i++) {
-        if (loyalty_reply_str(ids->element[i], &id)) {
-            loyalty_job_command(&call->scope, id, &call->session->commands);
-        } else {
-            result = LOYALTY_STORE_MALFORMED;
-        }
+    for (i = 0; i < n; i++) {
+        loyalty_job_command(&call->scope, ids[i], &call->session->commands);
     }
 
     if (result == LOYALTY_STORE_OK && n != 0) {
@@ -197,8 +194,7 @@ show_jobs(loyalty_api_call_t *call, const redisReply *ids, size_t limit)
     }
 
     for (i = 0; i < n && result == LOYALTY_STORE_OK; i++) {
-        loyalty_reply_str(ids->element[i], &id);
-        json = loyalty_job_to_json(id, replies.list[i]);
+        json = loyalty_job_to_json(ids[i], replies.list[i]);
         if (json != NULL) {
             json_object_del(json, "result"); /* may be long */
             json_array_append_new(items, json);
@@ -206,7 +202,7 @@ show_jobs(loyalty_api_call_t *call, const redisReply *ids, size_t limit)
     }
 
     if (result == LOYALTY_STORE_OK) {
-        loyalty_api_list(call, "jobs", json_incref(items), ids, limit);
+        loyalty_api_list(call, "jobs", json_incref(items), next);
     }
 
     json_decref(items);

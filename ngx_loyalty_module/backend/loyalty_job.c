@@ -264,6 +264,15 @@ loyalty_job_result(loyalty_job_t *job)
 }
 
 void
+loyalty_job_count(loyalty_job_t *job, const char *name)
+{
+    json_t *result = loyalty_job_result(job);
+    json_int_t n = json_integer_value(json_object_get(result, name));
+
+    json_object_set_new(result, name, json_integer(n + 1));
+}
+
+void
 loyalty_job_failure(loyalty_job_t *job, loyalty_str_t at, const char *code,
                     const char *message)
 {

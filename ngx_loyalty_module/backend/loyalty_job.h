@@ -80,6 +80,8 @@ struct loyalty_job_s {
     loyalty_job_next_t was;
     loyalty_job_next_t next;
 
+    void *data; /* the kind's own, within a step */
+
     loyalty_job_member_pt scan_member; /* of loyalty_job_scan() */
     int64_t scan_total;
 };
@@ -128,8 +130,9 @@ const redisReply *loyalty_job_reply(const loyalty_job_t *job, size_t index);
 void loyalty_job_failure(loyalty_job_t *job, loyalty_str_t at,
                          const char *code, const char *message);
 
-/* The job's result, to be changed by decide. */
+/* The job's result, to be changed by decide; and one more of something. */
 json_t *loyalty_job_result(loyalty_job_t *job);
+void loyalty_job_count(loyalty_job_t *job, const char *name);
 
 /* HMGET of what loyalty_job_read() takes. */
 void loyalty_job_command(const loyalty_scope_t *scope, loyalty_str_t id,

@@ -7,6 +7,7 @@
 
 static const loyalty_job_kind_t *const kinds[] = {
     &loyalty_job_activation,
+    &loyalty_job_bulk,
     &loyalty_job_nightly,
 };
 

@@ -8,6 +8,7 @@
 #include "loyalty_job.h"
 
 extern const loyalty_job_kind_t loyalty_job_activation;
+extern const loyalty_job_kind_t loyalty_job_bulk;
 extern const loyalty_job_kind_t loyalty_job_nightly;
 
 #endif

@@ -108,6 +108,9 @@
 #define LOYALTY_MEMBER_TEXT_MAX 1024
 #define LOYALTY_MEMBER_LIST_MAX 1000
 
+/* Members that one request may name; more are a filter's work. */
+#define LOYALTY_BULK_MEMBERS_MAX 100000
+
 /* A program is compiled by each worker; 500 offers take about 400 KB. */
 #define LOYALTY_PROGRAM_SIZE_MAX 4194304
 #define LOYALTY_PROGRAM_STATUSES_MAX 64

@@ -1,0 +1,29 @@
+/*
+ * What is given to many members at once, as a job's params hold it:
+ *
+ *   {"action": "points" | "credits", "amount": N, "reason": TEXT,
+ *    "starts_at": INSTANT, "expires_at": INSTANT,
+ *    "filter": F | "group": ID}
+ *
+ * An amount below 0 takes.  Without filter and group the members are in jm.
+ */
+
+#ifndef LOYALTY_BULK_H
+#define LOYALTY_BULK_H
+
+#include <jansson.h>
+
+#include "loyalty_member.h"
+
+/*
+ * Checks action, amount, reason, starts_at and expires_at of a request's body
+ * and copies them to `params`.  False: there are problems.
+ */
+bool loyalty_bulk_check(const json_t *body, loyalty_instant_t now,
+                        json_t *params, loyalty_problems_t *problems);
+
+/* The grant, without its id and without who and when; strings are borrowed
+ * from the params. */
+void loyalty_bulk_grant(const json_t *params, loyalty_grant_t *grant);
+
+#endif
