@@ -265,6 +265,10 @@
 #define LOYALTY_SHIP_BATCH_MAX 128
 #define LOYALTY_SHIP_BYTES_MAX (512 * 1024)
 
+/* Of the newest records, kept in memory until Redis has taken them; what is
+ * older is read from its file. */
+#define LOYALTY_SHIP_TAIL_MAX (1024 * 1024)
+
 /* Sites whose stream a worker watches for losses. */
 #define LOYALTY_SHIP_SITES_MAX 1024
 

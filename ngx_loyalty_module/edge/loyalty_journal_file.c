@@ -307,6 +307,22 @@ loyalty_journal_reader_open(loyalty_journal_reader_t *reader, int dir,
     return LOYALTY_OK;
 }
 
+off_t
+loyalty_journal_reader_at(const loyalty_journal_reader_t *reader)
+{
+    return reader->offset + (off_t)reader->at;
+}
+
+void
+loyalty_journal_reader_move(loyalty_journal_reader_t *reader, off_t at,
+                            uint64_t last)
+{
+    reader->offset = at;
+    reader->used = 0;
+    reader->at = 0;
+    reader->last = last;
+}
+
 /* More bytes behind those not yet used; false: there are none before `end`. */
 static bool
 fill(loyalty_journal_reader_t *reader, off_t end)

@@ -93,6 +93,13 @@ loyalty_status_t loyalty_journal_reader_open(loyalty_journal_reader_t *reader,
                                              uint64_t first);
 void loyalty_journal_reader_close(loyalty_journal_reader_t *reader);
 
+/* Where it is, between two records. */
+off_t loyalty_journal_reader_at(const loyalty_journal_reader_t *reader);
+/* On to another place between two records of the file; `last` is the id of the
+ * record before it. */
+void loyalty_journal_reader_move(loyalty_journal_reader_t *reader, off_t at,
+                                 uint64_t last);
+
 /*
  * The next record before `end` (-1: the end of the file); its payload is good
  * until the next call.  LOYALTY_ERROR_NOT_FOUND: no more.

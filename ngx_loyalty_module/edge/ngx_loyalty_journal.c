@@ -334,6 +334,7 @@ ngx_loyalty_journal_append(ngx_loyalty_journal_t *journal,
         group->first = id;
     }
 
+    group->last = id;
     op->offset = group->len;
     group->len += size;
     group->count++;
@@ -505,7 +506,6 @@ static void
 ngx_loyalty_journal_written(ngx_loyalty_journal_t *journal,
     ngx_loyalty_group_t *group)
 {
-    ngx_uint_t                 posts;
     ngx_queue_t               *q;
     ngx_loyalty_journal_op_t  *op;
 
@@ -534,6 +534,7 @@ ngx_loyalty_journal_written(ngx_loyalty_journal_t *journal,
     journal->losing = 0;
     journal->durable_file = journal->file.first;
     journal->durable_end = journal->file.end;
+    journal->durable_id = group->last;
 
     while (!ngx_queue_empty(&group->ops)) {
         q = ngx_queue_head(&group->ops);
@@ -543,11 +544,8 @@ ngx_loyalty_journal_written(ngx_loyalty_journal_t *journal,
         op->handler(op, NGX_OK);
     }
 
-    posts = group->posts;
-
+    ngx_loyalty_shipper_written(journal, group);
     ngx_loyalty_journal_group_reset(group);
-
-    ngx_loyalty_shipper_written(journal->own, posts);
 }
 
 
@@ -677,6 +675,8 @@ ngx_loyalty_journal_close(ngx_loyalty_journal_t *journal)
 
     loyalty_journal_file_close(&journal->file,
                                journal->conf->sync != NGX_LOYALTY_JOURNAL_OFF);
+
+    ngx_free(journal->tail.records);
 
     for (q = ngx_queue_head(&journal->sets);
          q != ngx_queue_sentinel(&journal->sets);

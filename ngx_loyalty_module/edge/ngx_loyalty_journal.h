@@ -119,6 +119,7 @@ typedef struct ngx_loyalty_goal_s {
     ngx_uint_t                    n;
     ngx_uint_t                    outstanding;
     size_t                        bytes;
+    u_char                       *held;       /* a tail that parcels are in */
 
     ngx_thread_task_t            *task;
     ngx_event_t                   retry;
@@ -129,6 +130,7 @@ typedef struct ngx_loyalty_goal_s {
     unsigned                      reset:1;    /* start again from the cursor */
     unsigned                      failed:1;   /* some of this round */
     unsigned                      resending:1;
+    unsigned                      taken:1;    /* parcels are in the tail */
 } ngx_loyalty_goal_t;
 
 
@@ -150,6 +152,7 @@ typedef struct {
     size_t                        len;
     size_t                        size;
     uint64_t                      first;
+    uint64_t                      last;
     ngx_queue_t                   ops;
     ngx_uint_t                    count;
     ngx_uint_t                    posts;      /* some have a URI */
@@ -162,6 +165,19 @@ typedef struct {
     unsigned                      sync:1;
     unsigned                      full:1;     /* max_size, not the disk */
 } ngx_loyalty_group_t;
+
+
+/*
+ * The newest records on disk, as they are there, for the shipper: what has just
+ * been written need not be read again.
+ */
+
+typedef struct {
+    u_char                       *records;
+    size_t                        len;
+    uint64_t                      file;
+    off_t                         start;       /* of `records` in the file */
+} ngx_loyalty_tail_t;
 
 
 struct ngx_loyalty_journal_s {
@@ -184,6 +200,8 @@ struct ngx_loyalty_journal_s {
     uint64_t                      next_id;
     uint64_t                      durable_file;
     off_t                         durable_end;
+    uint64_t                      durable_id;
+    ngx_loyalty_tail_t            tail;
     ngx_loyalty_group_t           groups[2];
     ngx_loyalty_group_t          *gather;
     ngx_loyalty_group_t          *writing;
@@ -214,9 +232,9 @@ struct ngx_loyalty_journal_s {
 
 /* The set has new records, or Redis is back. */
 void ngx_loyalty_shipper_wake(ngx_loyalty_journal_set_t *set);
-/* A group has been written, `posts` of it with a URI. */
-void ngx_loyalty_shipper_written(ngx_loyalty_journal_set_t *set,
-    ngx_uint_t posts);
+/* A group of our own set is on disk. */
+void ngx_loyalty_shipper_written(ngx_loyalty_journal_t *journal,
+    ngx_loyalty_group_t *group);
 /* Once a second */
 void ngx_loyalty_shipper_tick(ngx_loyalty_journal_set_t *set);
 ngx_int_t ngx_loyalty_shipper_init(ngx_loyalty_journal_set_t *set);

@@ -152,7 +152,7 @@ ngx_loyalty_redis_send(ngx_loyalty_redis_t *redis,
         return NGX_ERROR;
     }
 
-    len = ngx_loyalty_redis_format(&op->text, argc, argv);
+    len = ngx_loyalty_redis_format(redis, &op->text, argc, argv);
     if (len < 0) {
         op->text = NULL;
         ngx_loyalty_redis_op_free(op);
@@ -331,7 +331,7 @@ ngx_loyalty_redis_op_send(ngx_loyalty_redis_op_t *op,
     /* in a cluster it may have to go to another node */
 
     if (op->redis->cluster == NULL) {
-        redisFreeCommand(op->text);
+        ngx_free(op->text);
         op->text = NULL;
     }
 
@@ -464,7 +464,7 @@ ngx_loyalty_redis_op_free(ngx_loyalty_redis_op_t *op)
     }
 
     if (op->text != NULL) {
-        redisFreeCommand(op->text);
+        ngx_free(op->text);
         op->text = NULL;
     }
 

@@ -289,9 +289,9 @@ void ngx_loyalty_redis_link_ask(ngx_loyalty_redis_link_t *link,
 
 void ngx_loyalty_redis_link_ping(ngx_loyalty_redis_link_t *link);
 
-/* Bytes and length, or NGX_ERROR; freed by redisFreeCommand(). */
-ngx_int_t ngx_loyalty_redis_format(char **text, ngx_uint_t argc,
-    ngx_str_t *argv);
+/* Bytes and length, or NGX_ERROR; freed by ngx_free(). */
+ngx_int_t ngx_loyalty_redis_format(ngx_loyalty_redis_t *redis, char **text,
+    ngx_uint_t argc, ngx_str_t *argv);
 
 void ngx_loyalty_redis_io_read(ngx_event_t *rev);
 void ngx_loyalty_redis_io_write(ngx_event_t *wev);

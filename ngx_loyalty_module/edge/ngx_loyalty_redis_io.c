@@ -15,8 +15,6 @@
 #define NGX_LOYALTY_REDIS_READ_SIZE   16384
 #define NGX_LOYALTY_REDIS_READ_TURNS  32
 
-#define NGX_LOYALTY_REDIS_ARGC_MAX    64
-
 
 #if (HIREDIS_MAJOR >= 1)
 typedef size_t  ngx_loyalty_redis_elements_t;
@@ -25,6 +23,7 @@ typedef int     ngx_loyalty_redis_elements_t;
 #endif
 
 
+static u_char *ngx_loyalty_redis_length(u_char *p, u_char type, size_t n);
 static void ngx_loyalty_redis_io_pong(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_t *call, redisReply *reply);
 static void ngx_loyalty_redis_io_reply(ngx_loyalty_redis_link_t *link,
@@ -37,23 +36,61 @@ static redisReplyObjectFunctions  ngx_loyalty_redis_functions;
 static redisReplyObjectFunctions  ngx_loyalty_redis_defaults;
 
 
-ngx_int_t
-ngx_loyalty_redis_format(char **text, ngx_uint_t argc, ngx_str_t *argv)
-{
-    size_t       lens[NGX_LOYALTY_REDIS_ARGC_MAX];
-    ngx_uint_t   i;
-    const char  *args[NGX_LOYALTY_REDIS_ARGC_MAX];
+/* hiredis' own would run printf for each argument. */
 
-    if (argc > NGX_LOYALTY_REDIS_ARGC_MAX) {
+ngx_int_t
+ngx_loyalty_redis_format(ngx_loyalty_redis_t *redis, char **text,
+    ngx_uint_t argc, ngx_str_t *argv)
+{
+    size_t       len;
+    u_char      *p;
+    ngx_uint_t   i;
+
+    len = sizeof("*" CRLF) - 1 + NGX_SIZE_T_LEN;
+
+    for (i = 0; i < argc; i++) {
+        len += sizeof("$" CRLF CRLF) - 1 + NGX_SIZE_T_LEN + argv[i].len;
+    }
+
+    p = ngx_alloc(len, redis->log);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
+    *text = (char *) p;
+
+    p = ngx_loyalty_redis_length(p, '*', argc);
+
     for (i = 0; i < argc; i++) {
-        args[i] = (const char *) argv[i].data;
-        lens[i] = argv[i].len;
+        p = ngx_loyalty_redis_length(p, '$', argv[i].len);
+        p = ngx_cpymem(p, argv[i].data, argv[i].len);
+        *p++ = CR;
+        *p++ = LF;
     }
 
-    return redisFormatCommandArgv(text, argc, args, lens);
+    return p - (u_char *) *text;
+}
+
+
+static u_char *
+ngx_loyalty_redis_length(u_char *p, u_char type, size_t n)
+{
+    u_char  digits[NGX_SIZE_T_LEN], *last, *digit;
+
+    last = digits + sizeof(digits);
+    digit = last;
+
+    do {
+        *--digit = (u_char) ('0' + n % 10);
+        n /= 10;
+    } while (n);
+
+    *p++ = type;
+    p = ngx_cpymem(p, digit, last - digit);
+    *p++ = CR;
+    *p++ = LF;
+
+    return p;
 }
 
 
@@ -77,14 +114,14 @@ ngx_loyalty_redis_link_ask(ngx_loyalty_redis_link_t *link,
     call->handler = handler;
     call->ours = 1;
 
-    len = ngx_loyalty_redis_format(&text, argc, argv);
+    len = ngx_loyalty_redis_format(link->redis, &text, argc, argv);
     if (len < 0) {
         ngx_free(call);
         goto failed;
     }
 
     rc = ngx_loyalty_redis_link_send(link, call, text, len);
-    redisFreeCommand(text);
+    ngx_free(text);
 
     if (rc != NGX_OK) {
         ngx_free(call);

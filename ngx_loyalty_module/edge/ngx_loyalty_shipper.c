@@ -21,12 +21,9 @@
 #define NGX_LOYALTY_SHIPPER_BACKOFF_MAX  5000
 
 
+static ngx_int_t ngx_loyalty_goal_pass(ngx_loyalty_goal_t *goal);
 static void ngx_loyalty_goal_wake(ngx_loyalty_goal_t *goal);
 static void ngx_loyalty_goal_restart(ngx_loyalty_goal_t *goal);
-static void ngx_loyalty_goal_read(void *data, ngx_log_t *log);
-static ngx_int_t ngx_loyalty_goal_open(ngx_loyalty_goal_t *goal);
-static void ngx_loyalty_goal_add(ngx_loyalty_goal_t *goal,
-    loyalty_journal_record_t *record);
 static void ngx_loyalty_goal_has_read(ngx_event_t *ev);
 static void ngx_loyalty_goal_send(ngx_loyalty_goal_t *goal);
 static ngx_int_t ngx_loyalty_goal_deliver(ngx_loyalty_goal_t *goal,
@@ -166,15 +163,22 @@ ngx_loyalty_shipper_wake(ngx_loyalty_journal_set_t *set)
 
 /*
  * Orders go at once.  Where none is to be posted, the other goal has but its
- * cursor to move: that costs a thread's turn, and can wait for the tick.
+ * cursor to move, and that can wait for the tick.
  */
 
 void
-ngx_loyalty_shipper_written(ngx_loyalty_journal_set_t *set, ngx_uint_t posts)
+ngx_loyalty_shipper_written(ngx_loyalty_journal_t *journal,
+    ngx_loyalty_group_t *group)
 {
+    ngx_loyalty_journal_set_t  *set;
+
+    set = journal->own;
+
+    ngx_loyalty_tail_add(journal, group);
+
     ngx_loyalty_goal_wake(&set->goals[LOYALTY_JOURNAL_ORDERS]);
 
-    if (posts == 0) {
+    if (group->posts == 0) {
         set->lags = 1;
         return;
     }
@@ -186,10 +190,52 @@ ngx_loyalty_shipper_written(ngx_loyalty_journal_set_t *set, ngx_uint_t posts)
 void
 ngx_loyalty_shipper_tick(ngx_loyalty_journal_set_t *set)
 {
+    ngx_loyalty_goal_t  *goal;
+
     if (set->lags) {
         set->lags = 0;
-        ngx_loyalty_goal_wake(&set->goals[LOYALTY_JOURNAL_POSTS]);
+
+        goal = &set->goals[LOYALTY_JOURNAL_POSTS];
+
+        if (ngx_loyalty_goal_pass(goal) != NGX_OK) {
+            ngx_loyalty_goal_wake(goal);
+        }
     }
+}
+
+
+/*
+ * A goal that has read all until the last record to be posted passes over the
+ * rest unread.
+ */
+
+static ngx_int_t
+ngx_loyalty_goal_pass(ngx_loyalty_goal_t *goal)
+{
+    ngx_loyalty_journal_t  *journal;
+
+    if (!goal->set->own || !goal->drained || goal->reading || goal->n
+        || goal->more || goal->reset)
+    {
+        return NGX_DECLINED;
+    }
+
+    journal = goal->set->journal;
+
+    if (goal->reader.fd != -1 && goal->reader.first == journal->durable_file) {
+        loyalty_journal_reader_move(&goal->reader, journal->durable_end,
+                                    journal->durable_id);
+
+    } else {
+        loyalty_journal_reader_close(&goal->reader);
+        goal->file = journal->durable_file;
+    }
+
+    goal->set->cursor.acked[goal->kind] = journal->durable_id;
+    goal->set->cursor.file[goal->kind] = goal->file;
+    goal->set->dirty = 1;
+
+    return NGX_OK;
 }
 
 
@@ -248,6 +294,11 @@ ngx_loyalty_goal_wake(ngx_loyalty_goal_t *goal)
     goal->drained = 0;
     goal->nomem = 0;
 
+    if (ngx_loyalty_goal_take(goal) == NGX_OK) {
+        ngx_loyalty_goal_send(goal);
+        return;
+    }
+
     if (ngx_thread_task_post(journal->conf->pool, goal->task) != NGX_OK) {
         ngx_add_timer(&goal->retry, NGX_LOYALTY_SHIPPER_BACKOFF_MAX);
         return;
@@ -270,116 +321,6 @@ ngx_loyalty_goal_restart(ngx_loyalty_goal_t *goal)
     loyalty_journal_reader_close(&goal->reader);
 
     goal->file = goal->set->cursor.file[goal->kind];
-}
-
-
-/* In a thread: the next batch of records not yet delivered. */
-
-static void
-ngx_loyalty_goal_read(void *data, ngx_log_t *log)
-{
-    ngx_loyalty_goal_t *goal = data;
-
-    off_t                      end;
-    loyalty_status_t           status;
-    loyalty_journal_record_t   record;
-    loyalty_journal_reader_t  *reader;
-
-    reader = &goal->reader;
-
-    while (goal->n < LOYALTY_SHIP_BATCH_MAX
-           && goal->bytes < LOYALTY_SHIP_BYTES_MAX)
-    {
-        if (reader->fd == -1 && ngx_loyalty_goal_open(goal) != NGX_OK) {
-            goal->drained = 1;
-            return;
-        }
-
-        end = (reader->first == goal->limit) ? goal->limit_end : -1;
-
-        status = loyalty_journal_reader_next(reader, end, &record);
-
-        if (status == LOYALTY_OK) {
-
-            if (record.id > goal->acked) {
-                ngx_loyalty_goal_add(goal, &record);
-            }
-
-            continue;
-        }
-
-        if (end >= 0) {
-            goal->drained = 1;
-            return;
-        }
-
-        goal->damaged += reader->damaged;
-        goal->file = reader->first + 1;
-        loyalty_journal_reader_close(reader);
-    }
-}
-
-
-static ngx_int_t
-ngx_loyalty_goal_open(ngx_loyalty_goal_t *goal)
-{
-    uint64_t          first;
-    loyalty_status_t  status;
-
-    while (loyalty_journal_set_file(&goal->set->files, goal->file, &first)
-           && first <= goal->limit)
-    {
-        status = loyalty_journal_reader_open(&goal->reader,
-                                             goal->set->files.dir,
-                                             goal->set->files.id, first);
-        if (status == LOYALTY_OK) {
-            goal->file = first;
-            return NGX_OK;
-        }
-
-        if (status == LOYALTY_ERROR_MEMORY) {
-            return NGX_ERROR;
-        }
-
-        goal->damaged++;
-        goal->file = first + 1;
-    }
-
-    return NGX_DECLINED;
-}
-
-
-static void
-ngx_loyalty_goal_add(ngx_loyalty_goal_t *goal,
-    loyalty_journal_record_t *record)
-{
-    ngx_loyalty_parcel_t  *parcel;
-
-    parcel = &goal->parcels[goal->n];
-    ngx_memzero(parcel, sizeof(ngx_loyalty_parcel_t));
-
-    parcel->goal = goal;
-    parcel->id = record->id;
-
-    parcel->bytes = malloc(record->len);
-    if (parcel->bytes == NULL) {
-        goal->nomem = 1;
-        goal->bytes = LOYALTY_SHIP_BYTES_MAX;
-        return;
-    }
-
-    ngx_memcpy(parcel->bytes, record->payload, record->len);
-
-    if (loyalty_journal_payload_read(parcel->bytes, record->len,
-                                     &parcel->payload)
-        != LOYALTY_OK)
-    {
-        parcel->done = 1;
-        goal->damaged += record->len;
-    }
-
-    goal->n++;
-    goal->bytes += record->len;
 }
 
 
@@ -794,6 +735,10 @@ ngx_loyalty_goal_discard(ngx_loyalty_goal_t *goal)
         ngx_free(parcel->bytes);
         ngx_free(parcel->event);
     }
+
+    ngx_free(goal->held);
+    goal->held = NULL;
+    goal->taken = 0;
 
     goal->n = 0;
     goal->bytes = 0;

@@ -20,6 +20,14 @@
 /* The cursor was set back: when next woken the goals begin again. */
 void ngx_loyalty_shipper_rewind(ngx_loyalty_journal_set_t *set);
 
+/* A group that is on disk joins what is kept in memory. */
+void ngx_loyalty_tail_add(ngx_loyalty_journal_t *journal,
+    ngx_loyalty_group_t *group);
+/* The goal's next batch from memory; NGX_DECLINED: not there. */
+ngx_int_t ngx_loyalty_goal_take(ngx_loyalty_goal_t *goal);
+/* In a thread: from the files. */
+void ngx_loyalty_goal_read(void *data, ngx_log_t *log);
+
 ngx_int_t ngx_loyalty_shipper_xadd(ngx_loyalty_journal_t *journal,
     ngx_loyalty_redis_command_t *cmd, loyalty_journal_goal_t kind,
     uint64_t set, uint64_t id, loyalty_journal_payload_t *payload);

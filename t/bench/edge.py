@@ -7,7 +7,10 @@ are taken within a round: of requests per second, and of the worker's processor
 time (threads included), which other load on the machine disturbs less.
 
 Orders are captured with the back end on hold, since in production it has a
-machine of its own; Redis takes them meanwhile.
+machine of its own; Redis takes them meanwhile, on core 1, where the load is:
+it too has another machine.  The upstream keeps as many connections as there
+are clients: orders of one group are answered at once, and so the next ones
+come at once.
 """
 
 import os
@@ -60,7 +63,7 @@ http {{
     loyalty_zone loyalty 64m;
     loyalty_journal {run}/journal;
 
-    upstream shop {{ server unix:{run}/upstream.sock; keepalive 32; }}
+    upstream shop {{ server unix:{run}/upstream.sock; keepalive 64; }}
     upstream auth {{ server unix:{run}/auth.sock; keepalive 32; }}
     proxy_http_version 1.1;
     proxy_set_header Connection "";
@@ -124,6 +127,8 @@ http {{
             proxy_pass http://shop/; }}
 
         location = /checkout/off {{ proxy_pass http://shop/order; }}
+        location = /checkout/loyalty_on {{
+            loyalty on; proxy_pass http://shop/order; }}
         location = /checkout/capture {{
             loyalty on; loyalty_order json amounts=major;
             proxy_pass http://shop/order; }}
@@ -184,7 +189,7 @@ GROUPS = {
                                        "proxied/sub_filter",
                                        "proxied/lua_inject",
                                        "proxied/njs_inject"]),
-    "capture": ("checkout/off", ["checkout/capture"]),
+    "capture": ("checkout/off", ["checkout/loyalty_on", "checkout/capture"]),
 }
 
 CONNECTIONS = {"capture": 64}
@@ -320,6 +325,9 @@ def hold(shop, wanted, what):
     if wanted:
         for pid in shop.workers("backend"):
             os.kill(pid, what)
+        for pid in shop.redis_pid():
+            subprocess.run(["taskset", "-a", "-p", "-c", "1", str(pid)],
+                           capture_output=True, check=True)
 
 
 def main():
