@@ -301,8 +301,11 @@ good_order(void)
     refunds[0] = (loyalty_order_refund_t){
         .refund = {loyalty_str("r1"), 200, back, 1}, .mark = mark,
         .print = 77, .occurred_at = T0 + DAY, .value = 200};
-    uses[0] = (loyalty_order_use_t){loyalty_str("e1"), 0, true};
-    uses[1] = (loyalty_order_use_t){loyalty_str("card"), 2, false};
+    uses[0] = (loyalty_order_use_t){
+        .entitlement = loyalty_str("e1"), .redeemed = true,
+        .hold = loyalty_str("h1")};
+    uses[1] = (loyalty_order_use_t){.entitlement = loyalty_str("card"),
+                                    .stamps = 2};
 
     attempts[0] = (loyalty_order_attempt_t){
         .attempt = 1, .marks = {mark}, .placed_at = T0,
