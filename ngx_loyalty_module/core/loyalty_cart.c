@@ -14,13 +14,12 @@
 
 #include "loyalty_discount.h"
 #include "loyalty_money.h"
+#include "loyalty_program_private.h"
 
 typedef struct {
     const loyalty_offer_t *offer;
     const loyalty_cart_entry_t *entry; /* NULL: promotion or code */
     loyalty_str_t code;
-    const loyalty_usage_t *usage; /* NULL: none so far */
-    loyalty_lines_t scope;
     loyalty_reject_t reason;
 } candidate_t;
 
@@ -32,6 +31,7 @@ typedef struct {
     loyalty_basket_t basket;
     candidate_t *candidates;
     size_t n;
+    const loyalty_usage_t **usage; /* by number of the offer; NULL: none */
     int64_t points; /* what codes with a price may still cost; -1: unknown */
 } evaluation_t;
 
@@ -72,84 +72,41 @@ reject(evaluation_t *e, loyalty_str_t offer, loyalty_str_t entry,
         (loyalty_rejected_t){offer, entry, code, reason};
 }
 
-/* The basket */
+/* Candidates */
 
 static loyalty_status_t
-fill_basket(evaluation_t *e)
+find_usage(evaluation_t *e)
 {
-    const loyalty_cart_t *cart = e->cart;
-    const loyalty_cart_line_t *line;
-    loyalty_basket_t *basket = &e->basket;
-    loyalty_str_t *categories;
-    loyalty_status_t rc;
-    uint64_t *hashes;
-    size_t i, n = cart->nlines;
+    const loyalty_map_t *offers = &e->program->private_data->offers_by_id;
+    uint32_t number;
+    size_t i;
 
-    *basket = (loyalty_basket_t){.lines = cart->lines, .nlines = n,
-                                 .arena = e->arena};
-    hashes = loyalty_alloc(e->arena, n * sizeof(*hashes));
-    categories = loyalty_alloc(e->arena, n * sizeof(*categories));
-    basket->left = loyalty_alloc(e->arena, n * sizeof(int64_t));
-    basket->floors = loyalty_alloc(e->arena, n * sizeof(int64_t));
-    basket->taken = loyalty_alloc(e->arena, n * sizeof(int64_t));
-    basket->taken_left = loyalty_alloc(e->arena, n * sizeof(int64_t));
-    basket->all.lines = loyalty_alloc(e->arena, n * sizeof(uint32_t));
-    basket->all.n = n;
-    e->quote->line_discounts = loyalty_alloc(e->arena, n * sizeof(int64_t));
+    if (e->cart->nusage == 0) {
+        return LOYALTY_OK;
+    }
 
-    if (hashes == NULL || categories == NULL || basket->left == NULL
-        || basket->floors == NULL || basket->taken == NULL
-        || basket->taken_left == NULL || basket->all.lines == NULL || e->quote->line_discounts == NULL) {
+    e->usage = loyalty_alloc(e->arena,
+                             e->program->noffers * sizeof(*e->usage));
+    if (e->usage == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
 
-    for (i = 0; i < n; i++) {
-        line = &cart->lines[i];
-        if (line->unit_price < 0 || line->minimum_price < 0
-            || line->quantity < 0) {
-            return LOYALTY_ERROR_INVALID;
+    for (i = 0; i < e->cart->nusage; i++) {
+        number = loyalty_map_get(offers, e->cart->usage[i].offer);
+        if (number != LOYALTY_MAP_NONE && e->usage[number] == NULL) {
+            e->usage[number] = &e->cart->usage[i];
         }
-        if (line->quantity > LOYALTY_QUANTITY_MAX) {
-            return LOYALTY_ERROR_LIMIT;
-        }
-
-        rc = loyalty_mul(line->unit_price, line->quantity, &basket->left[i]);
-        if (rc == LOYALTY_OK) {
-            rc = loyalty_add(e->quote->subtotal, basket->left[i],
-                             &e->quote->subtotal);
-        }
-        if (rc != LOYALTY_OK) {
-            return rc;
-        }
-
-        basket->floors[i] = line->minimum_price < line->unit_price
-                                ? line->minimum_price * line->quantity
-                                : basket->left[i];
-        basket->all.lines[i] = (uint32_t)i;
-        hashes[i] = loyalty_sku_hash(line->sku);
-        categories[i] = loyalty_program_category(e->program, line->sku,
-                                                 line->category);
     }
 
-    basket->hashes = hashes;
-    basket->categories = categories;
     return LOYALTY_OK;
 }
 
-/* Candidates */
-
-static const loyalty_usage_t *
-usage_of(const loyalty_cart_t *cart, loyalty_str_t offer)
+static loyalty_usage_t
+usage_of(const evaluation_t *e, const loyalty_offer_t *offer)
 {
-    size_t i;
-
-    for (i = 0; i < cart->nusage; i++) {
-        if (loyalty_str_eq(cart->usage[i].offer, offer)) {
-            return &cart->usage[i];
-        }
-    }
-
-    return NULL;
+    return e->usage == NULL || e->usage[offer->number] == NULL
+               ? (loyalty_usage_t){.offer = offer->id}
+               : *e->usage[offer->number];
 }
 
 static void
@@ -157,8 +114,7 @@ add_candidate(evaluation_t *e, const loyalty_offer_t *offer,
               const loyalty_cart_entry_t *entry, loyalty_str_t code)
 {
     e->candidates[e->n++] =
-        (candidate_t){.offer = offer, .entry = entry, .code = code,
-                      .usage = usage_of(e->cart, offer->id)};
+        (candidate_t){.offer = offer, .entry = entry, .code = code};
 }
 
 static char
@@ -315,26 +271,18 @@ add_codes(evaluation_t *e)
     }
 }
 
+/* Numbers are given in the order of evaluation. */
 static int
 in_order(const void *left, const void *right)
 {
     const candidate_t *a = left, *b = right;
-    int rc;
 
-    if (a->offer->priority != b->offer->priority) {
-        return a->offer->priority < b->offer->priority ? 1 : -1;
+    if (a->offer->number != b->offer->number) {
+        return a->offer->number < b->offer->number ? -1 : 1;
     }
 
-    if (a->offer->type != b->offer->type) {
-        return a->offer->type < b->offer->type ? -1 : 1;
-    }
-
-    rc = loyalty_str_cmp(a->offer->id, b->offer->id);
-    if (rc == 0 && a->entry != NULL && b->entry != NULL) {
-        rc = loyalty_str_cmp(a->entry->id, b->entry->id);
-    }
-
-    return rc;
+    return a->entry == NULL || b->entry == NULL
+               ? 0 : loyalty_str_cmp(a->entry->id, b->entry->id);
 }
 
 /* Whether a promotion needs a look at all: live, or to be explained. */
@@ -350,22 +298,21 @@ static loyalty_status_t
 collect(evaluation_t *e)
 {
     const loyalty_program_t *program = e->program;
-    size_t i, most, brought;
+    size_t i, brought = e->cart->nentries + e->cart->ncodes;
+    size_t most = program->noffers + brought;
+    bool sorted;
 
-    most = program->noffers + e->cart->nentries + e->cart->ncodes;
     e->candidates = loyalty_alloc(e->arena, most * sizeof(*e->candidates));
     e->quote->rejected = loyalty_alloc(e->arena,
-                                       most * sizeof(*e->quote->rejected));
-    e->quote->applied = loyalty_alloc(e->arena,
-                                      most * sizeof(*e->quote->applied));
-    if (e->candidates == NULL || e->quote->rejected == NULL
-        || e->quote->applied == NULL) {
+                                       (e->cart->explain ? most : brought)
+                                           * sizeof(*e->quote->rejected));
+    if (e->candidates == NULL || e->quote->rejected == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
 
     add_entries(e);
     add_codes(e);
-    brought = e->n;
+    sorted = e->n == 0;
 
     for (i = 0; i < program->noffers; i++) {
         if (program->offers[i]->type == LOYALTY_OFFER_PROMOTION
@@ -375,7 +322,7 @@ collect(evaluation_t *e)
     }
 
     /* Promotions alone stand in the program's order already. */
-    if (brought != 0) {
+    if (!sorted) {
         qsort(e->candidates, e->n, sizeof(*e->candidates), in_order);
     }
 
@@ -463,81 +410,58 @@ standing(const candidate_t *candidate, const loyalty_cart_t *cart)
     return LOYALTY_REJECT_NONE;
 }
 
+/* Spend is what the lines have left after discounts, or came with. */
 static loyalty_reject_t
 minimums(const loyalty_offer_t *offer, const loyalty_lines_t *lines,
-         const loyalty_basket_t *basket)
+         const loyalty_basket_t *basket, bool after_discounts)
 {
-    int64_t spend = 0, quantity = 0;
+    int64_t spend = lines->spend;
     size_t i;
 
-    for (i = 0; i < lines->n; i++) {
-        spend += basket->left[lines->lines[i]];
-        quantity += basket->lines[lines->lines[i]].quantity;
+    if (after_discounts) {
+        for (spend = 0, i = 0; i < lines->n; i++) {
+            spend += basket->left[lines->lines[i]];
+        }
     }
 
-    return spend < offer->min_spend         ? LOYALTY_REJECT_MIN_SPEND
-           : quantity < offer->min_quantity ? LOYALTY_REJECT_MIN_QUANTITY
-                                            : LOYALTY_REJECT_NONE;
+    return spend < offer->min_spend                ? LOYALTY_REJECT_MIN_SPEND
+           : lines->quantity < offer->min_quantity ? LOYALTY_REJECT_MIN_QUANTITY
+                                                   : LOYALTY_REJECT_NONE;
 }
 
-static bool
-same_scope(const loyalty_offer_scope_t *a, const loyalty_offer_scope_t *b)
+/* Scope, minimums. */
+static loyalty_reject_t
+fits_cart(const loyalty_offer_t *offer, const loyalty_basket_t *basket,
+          bool after_discounts)
 {
-    return a->kind == b->kind && a->values == b->values
-           && a->patterns == b->patterns;
-}
+    const loyalty_lines_t *conditions;
 
-static loyalty_status_t
-find_scope(candidate_t *candidate, const loyalty_basket_t *basket)
-{
-    return candidate->scope.lines != NULL
-               ? LOYALTY_OK
-               : loyalty_basket_lines(basket, &candidate->offer->scope,
-                                      &candidate->scope);
-}
+    conditions = loyalty_basket_lines(basket, &offer->condition_scope);
 
-/* Scope, minimums: against what the basket has left now. */
-static loyalty_status_t
-fits_cart(candidate_t *candidate, const loyalty_basket_t *basket)
-{
-    const loyalty_offer_t *offer = candidate->offer;
-    loyalty_lines_t conditions;
-    loyalty_status_t rc;
-
-    rc = find_scope(candidate, basket);
-    conditions = candidate->scope;
-    if (rc == LOYALTY_OK
-        && !same_scope(&offer->scope, &offer->condition_scope)) {
-        rc = loyalty_basket_lines(basket, &offer->condition_scope, &conditions);
-    }
-    if (rc != LOYALTY_OK) {
-        return rc;
-    }
-
-    candidate->reason = candidate->scope.n == 0 || conditions.n == 0
-                            ? LOYALTY_REJECT_SCOPE_MISMATCH
-                            : minimums(offer, &conditions, basket);
-    return LOYALTY_OK;
+    return conditions->n == 0
+                   || loyalty_basket_lines(basket, &offer->scope)->n == 0
+               ? LOYALTY_REJECT_SCOPE_MISMATCH
+               : minimums(offer, conditions, basket, after_discounts);
 }
 
 /* `here`: how often this cart uses the offer already. */
 static loyalty_reject_t
-limits(const candidate_t *candidate, int64_t here)
+limits(const evaluation_t *e, const candidate_t *candidate, int64_t here)
 {
     const loyalty_offer_t *offer = candidate->offer;
-    const loyalty_usage_t *usage = candidate->usage;
-    int64_t total = here + (usage == NULL ? 0 : usage->total);
-    int64_t member = here + (usage == NULL ? 0 : usage->member);
+    loyalty_usage_t usage = usage_of(e, offer);
 
     if (candidate->entry != NULL && candidate->entry->reserved) {
         return LOYALTY_REJECT_NONE;
     }
 
-    if (offer->limit_total != 0 && total >= offer->limit_total) {
+    if (offer->limit_total != 0
+        && usage.total + here >= offer->limit_total) {
         return LOYALTY_REJECT_LIMIT_TOTAL;
     }
 
-    if (offer->limit_per_member != 0 && member >= offer->limit_per_member) {
+    if (offer->limit_per_member != 0
+        && usage.member + here >= offer->limit_per_member) {
         return LOYALTY_REJECT_LIMIT_PER_MEMBER;
     }
 
@@ -545,12 +469,11 @@ limits(const candidate_t *candidate, int64_t here)
 }
 
 static bool
-over_budget(const candidate_t *candidate, int64_t amount)
+over_budget(const evaluation_t *e, const loyalty_offer_t *offer,
+            int64_t amount)
 {
-    int64_t spent = candidate->usage == NULL ? 0 : candidate->usage->spent;
-
-    return candidate->offer->budget_total != 0
-           && amount > candidate->offer->budget_total - spent;
+    return offer->budget_total != 0
+           && amount > offer->budget_total - usage_of(e, offer).spent;
 }
 
 static bool
@@ -562,28 +485,20 @@ needs_points(const evaluation_t *e, const candidate_t *candidate)
 
 /* Only these must know what the offer is worth by itself. */
 static loyalty_status_t
-price_alone(evaluation_t *e, candidate_t *candidate,
+price_alone(evaluation_t *e, const loyalty_offer_t *offer,
             loyalty_reduction_t *alone)
 {
-    const loyalty_offer_t *offer = candidate->offer;
-    bool budget = offer->budget_total != 0 && !offer->min_after_discounts;
-    loyalty_status_t rc;
-
     *alone = (loyalty_reduction_t){0};
 
-    if (!budget && offer->discount.kind != LOYALTY_DISCOUNT_BUY_X_GET_Y) {
-        return LOYALTY_OK;
+    if (offer->budget_total != 0 && !offer->min_after_discounts) {
+        return loyalty_discount(offer, &e->basket, alone);
     }
 
-    rc = find_scope(candidate, &e->basket);
-    if (rc != LOYALTY_OK) {
-        return rc;
+    if (offer->discount.kind == LOYALTY_DISCOUNT_BUY_X_GET_Y) {
+        loyalty_discount_fits(offer, &e->basket, alone);
     }
 
-    return budget ? loyalty_discount(offer, &candidate->scope, &e->basket,
-                                     alone)
-                  : loyalty_discount_fits(offer, &candidate->scope,
-                                          &e->basket, alone);
+    return LOYALTY_OK;
 }
 
 /*
@@ -596,32 +511,38 @@ judge(evaluation_t *e, candidate_t *candidate)
     const loyalty_offer_t *offer = candidate->offer;
     loyalty_reduction_t alone;
     loyalty_status_t rc;
+    size_t i;
 
     candidate->reason = standing(candidate, e->cart);
+    if (candidate->reason != LOYALTY_REJECT_NONE) {
+        return LOYALTY_OK;
+    }
 
-    if (candidate->reason == LOYALTY_REJECT_NONE
-        && (!offer->min_after_discounts || offer->exclusive)) {
-        rc = fits_cart(candidate, &e->basket);
+    for (i = 0; offer->has_patterns && i < offer->nscopes; i++) {
+        rc = loyalty_basket_search(&e->basket, offer->scopes[i]);
         if (rc != LOYALTY_OK) {
             return rc;
         }
     }
 
-    if (candidate->reason != LOYALTY_REJECT_NONE) {
-        return LOYALTY_OK;
+    if (!offer->min_after_discounts || offer->exclusive) {
+        candidate->reason = fits_cart(offer, &e->basket, false);
+        if (candidate->reason != LOYALTY_REJECT_NONE) {
+            return LOYALTY_OK;
+        }
     }
 
-    rc = price_alone(e, candidate, &alone);
+    rc = price_alone(e, offer, &alone);
     if (rc != LOYALTY_OK) {
         return rc;
     }
 
     candidate->reason = alone.out_of_scope    ? LOYALTY_REJECT_SCOPE_MISMATCH
                         : alone.too_few_units ? LOYALTY_REJECT_MIN_QUANTITY
-                                              : limits(candidate, 0);
+                                              : limits(e, candidate, 0);
 
     if (candidate->reason == LOYALTY_REJECT_NONE
-        && over_budget(candidate, alone.amount)) {
+        && over_budget(e, offer, alone.amount)) {
         candidate->reason = LOYALTY_REJECT_BUDGET;
     }
 
@@ -631,19 +552,20 @@ judge(evaluation_t *e, candidate_t *candidate)
 /* Applying */
 
 static loyalty_status_t
-record(evaluation_t *e, const candidate_t *candidate,
-       const loyalty_reduction_t *reduction)
+take_off(evaluation_t *e, const candidate_t *candidate,
+         const loyalty_reduction_t *reduction)
 {
     loyalty_quote_t *quote = e->quote;
-    loyalty_applied_t *applied = &quote->applied[quote->napplied++];
     bool bearer = candidate->entry != NULL && candidate->entry->bearer;
-    size_t i, n = 0;
+    loyalty_allocation_t *allocations;
 
-    for (i = 0; i < e->basket.nlines; i++) {
-        n += reduction->parts[i] != 0;
+    allocations = loyalty_alloc(e->arena,
+                                reduction->scope->n * sizeof(*allocations));
+    if (allocations == NULL) {
+        return LOYALTY_ERROR_MEMORY;
     }
 
-    *applied = (loyalty_applied_t){
+    quote->applied[quote->napplied++] = (loyalty_applied_t){
         .offer = candidate->offer,
         .entry = candidate->entry == NULL ? loyalty_str_null
                                           : candidate->entry->id,
@@ -651,23 +573,13 @@ record(evaluation_t *e, const candidate_t *candidate,
         .bearer = bearer,
         .amount = reduction->amount,
         .reward_points = candidate->offer->reward_points,
-        .allocations = loyalty_alloc(e->arena,
-                                     n * sizeof(loyalty_allocation_t)),
+        .nallocations = loyalty_basket_reduce(&e->basket, reduction,
+                                              allocations),
+        .allocations = allocations,
     };
-    if (applied->allocations == NULL) {
-        return LOYALTY_ERROR_MEMORY;
-    }
-
-    for (i = 0; i < e->basket.nlines; i++) {
-        if (reduction->parts[i] != 0) {
-            applied->allocations[applied->nallocations++] =
-                (loyalty_allocation_t){i, reduction->parts[i]};
-            quote->line_discounts[i] += reduction->parts[i];
-        }
-    }
 
     quote->total_discount += reduction->amount;
-    return loyalty_add(quote->points_to_earn, applied->reward_points,
+    return loyalty_add(quote->points_to_earn, candidate->offer->reward_points,
                        &quote->points_to_earn);
 }
 
@@ -695,23 +607,23 @@ apply(evaluation_t *e, size_t i)
     loyalty_status_t rc;
 
     if (offer->min_after_discounts && !offer->exclusive) {
-        rc = fits_cart(candidate, &e->basket);
-        if (rc != LOYALTY_OK || candidate->reason != LOYALTY_REJECT_NONE) {
-            return rc;
+        candidate->reason = fits_cart(offer, &e->basket, true);
+        if (candidate->reason != LOYALTY_REJECT_NONE) {
+            return LOYALTY_OK;
         }
     }
 
-    candidate->reason = limits(candidate, uses_here(e, i));
+    candidate->reason = limits(e, candidate, uses_here(e, i));
     if (candidate->reason != LOYALTY_REJECT_NONE) {
         return LOYALTY_OK;
     }
 
-    rc = loyalty_discount(offer, &candidate->scope, &e->basket, &reduction);
+    rc = loyalty_discount(offer, &e->basket, &reduction);
     if (rc != LOYALTY_OK) {
         return rc;
     }
 
-    if (over_budget(candidate, reduction.amount)) {
+    if (over_budget(e, offer, reduction.amount)) {
         candidate->reason = LOYALTY_REJECT_BUDGET;
     } else if (reduction.amount == 0 && offer->reward_points == 0) {
         candidate->reason = LOYALTY_REJECT_NOTHING_LEFT;
@@ -727,8 +639,7 @@ apply(evaluation_t *e, size_t i)
         e->points -= offer->loyalty_price;
     }
 
-    loyalty_basket_reduce(&e->basket, &reduction);
-    return record(e, candidate, &reduction);
+    return take_off(e, candidate, &reduction);
 }
 
 /* The exclusive offer that applies alone, or NULL: highest priority, then
@@ -756,14 +667,13 @@ find_exclusive(evaluation_t *e, candidate_t **exclusive)
             break;
         }
 
-        rc = loyalty_discount(candidate->offer, &candidate->scope, &e->basket,
-                              &alone);
+        rc = loyalty_discount(candidate->offer, &e->basket, &alone);
         if (rc != LOYALTY_OK) {
             return rc;
         }
 
         if ((alone.amount != 0 || candidate->offer->reward_points != 0)
-            && !over_budget(candidate, alone.amount)
+            && !over_budget(e, candidate->offer, alone.amount)
             && !needs_points(e, candidate) && alone.amount > best) {
             best = alone.amount;
             *exclusive = candidate;
@@ -794,13 +704,22 @@ report_rejected(evaluation_t *e)
     }
 }
 
+/* Totals, what each line has given, points. */
 static loyalty_status_t
-earn(evaluation_t *e)
+sum_up(evaluation_t *e)
 {
+    const loyalty_cart_line_t *lines = e->cart->lines;
     loyalty_status_t rc;
     int64_t points;
+    size_t i;
 
+    e->quote->subtotal = e->basket.subtotal;
     e->quote->total = e->quote->subtotal - e->quote->total_discount;
+
+    for (i = 0; i < e->cart->nlines; i++) {
+        e->quote->line_discounts[i] = lines[i].unit_price * lines[i].quantity
+                                      - e->basket.left[i];
+    }
 
     rc = loyalty_points_earned(e->quote->total,
                                e->program->settings.exponent,
@@ -814,6 +733,35 @@ earn(evaluation_t *e)
                        &e->quote->points_to_earn);
 }
 
+/* All that are still eligible, in order; an exclusive one alone. */
+static loyalty_status_t
+apply_all(evaluation_t *e, size_t eligible, const candidate_t *exclusive)
+{
+    loyalty_status_t rc = LOYALTY_OK;
+    size_t i;
+
+    e->quote->applied = loyalty_alloc(e->arena,
+                                      eligible * sizeof(*e->quote->applied));
+    e->quote->line_discounts = loyalty_alloc(
+        e->arena, e->cart->nlines * sizeof(*e->quote->line_discounts));
+    if (e->quote->applied == NULL || e->quote->line_discounts == NULL) {
+        return LOYALTY_ERROR_MEMORY;
+    }
+
+    for (i = 0; rc == LOYALTY_OK && i < e->n; i++) {
+        if (e->candidates[i].reason != LOYALTY_REJECT_NONE) {
+            continue;
+        }
+        if (exclusive != NULL && &e->candidates[i] != exclusive) {
+            e->candidates[i].reason = LOYALTY_REJECT_EXCLUDED_BY;
+        } else {
+            rc = apply(e, i);
+        }
+    }
+
+    return rc;
+}
+
 loyalty_status_t
 loyalty_cart_evaluate(const loyalty_program_t *program,
                       const loyalty_cart_t *cart, loyalty_arena_t *arena,
@@ -822,8 +770,8 @@ loyalty_cart_evaluate(const loyalty_program_t *program,
     evaluation_t e = {.program = program, .cart = cart, .arena = arena,
                       .quote = quote, .points = cart->points};
     candidate_t *exclusive = NULL;
+    size_t i, eligible = 0;
     loyalty_status_t rc;
-    size_t i;
 
     *quote = (loyalty_quote_t){0};
 
@@ -833,34 +781,29 @@ loyalty_cart_evaluate(const loyalty_program_t *program,
         return LOYALTY_ERROR_LIMIT;
     }
 
-    rc = fill_basket(&e);
+    rc = loyalty_basket_fill(&e.basket, program, cart, arena);
+    if (rc == LOYALTY_OK) {
+        rc = find_usage(&e);
+    }
     if (rc == LOYALTY_OK) {
         rc = collect(&e);
     }
 
     for (i = 0; rc == LOYALTY_OK && i < e.n; i++) {
         rc = judge(&e, &e.candidates[i]);
+        eligible += e.candidates[i].reason == LOYALTY_REJECT_NONE;
     }
 
     if (rc == LOYALTY_OK) {
         rc = find_exclusive(&e, &exclusive);
     }
-
-    for (i = 0; rc == LOYALTY_OK && i < e.n; i++) {
-        if (e.candidates[i].reason != LOYALTY_REJECT_NONE) {
-            continue;
-        }
-        if (exclusive != NULL && &e.candidates[i] != exclusive) {
-            e.candidates[i].reason = LOYALTY_REJECT_EXCLUDED_BY;
-        } else {
-            rc = apply(&e, i);
-        }
+    if (rc == LOYALTY_OK) {
+        rc = apply_all(&e, eligible, exclusive);
     }
-
     if (rc != LOYALTY_OK) {
         return rc;
     }
 
     report_rejected(&e);
-    return earn(&e);
+    return sum_up(&e);
 }

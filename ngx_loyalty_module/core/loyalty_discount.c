@@ -15,54 +15,15 @@
 
 #include "loyalty_discount.h"
 
-#include <stdlib.h>
-
 #include "loyalty_money.h"
+#include "loyalty_scope.h"
 
 #define PERCENT_ALL 10000
-#define FEW 8 /* SKUs that are sooner compared than searched */
 
-loyalty_status_t
-loyalty_basket_lines(const loyalty_basket_t *basket,
-                     const loyalty_offer_scope_t *scope,
-                     loyalty_lines_t *lines)
-{
-    const uint64_t *hashes = basket->hashes;
-    size_t i, line;
-
-    if (scope->kind == LOYALTY_SCOPE_SITE) {
-        *lines = basket->all;
-        return LOYALTY_OK;
-    }
-
-    lines->n = 0;
-    lines->lines = loyalty_alloc(basket->arena,
-                                 basket->nlines * sizeof(*lines->lines));
-    if (lines->lines == NULL) {
-        return LOYALTY_ERROR_MEMORY;
-    }
-
-    for (line = 0; line < basket->nlines; line++) {
-        if (scope->kind == LOYALTY_SCOPE_PRODUCTS && scope->npatterns == 0
-            && scope->nvalues <= FEW) {
-            for (i = 0; i < scope->nvalues; i++) {
-                if (scope->hashes[i] == hashes[line]) {
-                    break;
-                }
-            }
-            if (i == scope->nvalues) {
-                continue; /* as most offers have it */
-            }
-        }
-
-        if (loyalty_scope_covers(scope, basket->lines[line].sku, hashes[line],
-                                 basket->categories[line])) {
-            lines->lines[lines->n++] = (uint32_t)line;
-        }
-    }
-
-    return LOYALTY_OK;
-}
+/* Marks of lines. */
+#define IN_SCOPE 1
+#define BUYS 2
+#define GETS 4
 
 static int64_t
 smaller(int64_t a, int64_t b)
@@ -84,59 +45,44 @@ capped(const loyalty_offer_t *offer, int64_t amount)
                                     : amount;
 }
 
-/* One line that takes part in spreading a sum. */
-typedef struct {
-    size_t line;
-    int64_t weight;
-    int64_t room;
-} share_t;
-
 /*
- * Spreads `amount` over shares by weight; a line whose share is more than its
- * room is set to its room and leaves, and the rest is spread over the others.
- * `parts` of the basket's lines are added up in reduction.
+ * Spreads `amount` over the first n of basket->sharing, by their weights; a
+ * line gives its weight at the most, and no more than its room.  One whose
+ * share is more is set to what it can give and leaves, and the rest is spread
+ * over the others.
  */
 static loyalty_status_t
-spread(loyalty_arena_t *arena, share_t *shares, size_t n, int64_t amount,
+spread(loyalty_basket_t *basket, size_t n, int64_t amount,
        loyalty_reduction_t *reduction)
 {
+    int64_t *weights = basket->weights, *shares = basket->shares;
+    int64_t *parts = reduction->parts, most, rest;
+    uint32_t *sharing = basket->sharing;
     loyalty_status_t rc;
     size_t i, kept;
-    int64_t *weights, *parts, rest;
-
-    weights = loyalty_alloc(arena, 2 * n * sizeof(*weights));
-    if (weights == NULL) {
-        return LOYALTY_ERROR_MEMORY;
-    }
-    parts = weights + n;
 
     while (n != 0 && amount != 0) {
 
-        for (i = 0; i < n; i++) {
-            weights[i] = shares[i].weight;
-        }
-
-        rc = loyalty_allocate(amount, weights, n, parts);
+        rc = loyalty_allocate(amount, weights, n, shares, basket->rests);
         if (rc != LOYALTY_OK) {
             return rc;
         }
 
         rest = amount;
         for (i = 0, kept = 0; i < n; i++) {
-            if (parts[i] > shares[i].room) {
-                reduction->parts[shares[i].line] = shares[i].room;
-                reduction->amount += shares[i].room;
-                rest -= shares[i].room;
+            most = smaller(weights[i], room(basket, sharing[i]));
+            if (shares[i] > most) {
+                parts[sharing[i]] = most;
+                reduction->amount += most;
+                rest -= most;
             } else {
-                shares[kept] = shares[i];
-                parts[kept++] = parts[i];
+                parts[sharing[i]] = shares[i]; /* unless a line leaves */
+                sharing[kept] = sharing[i];
+                weights[kept++] = weights[i];
             }
         }
 
         if (kept == n) {
-            for (i = 0; i < n; i++) {
-                reduction->parts[shares[i].line] = parts[i];
-            }
             reduction->amount += amount;
             return LOYALTY_OK;
         }
@@ -149,26 +95,20 @@ spread(loyalty_arena_t *arena, share_t *shares, size_t n, int64_t amount,
 }
 
 static loyalty_status_t
-spread_over_scope(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
-                  const loyalty_basket_t *basket,
+spread_over_scope(const loyalty_offer_t *offer, loyalty_basket_t *basket,
                   loyalty_reduction_t *reduction)
 {
+    const loyalty_lines_t *scope = reduction->scope;
+    int64_t *weights = basket->weights, amount, left = 0;
+    uint32_t *sharing = basket->sharing;
     loyalty_status_t rc;
-    share_t *shares;
-    int64_t amount, left = 0;
-    size_t i, line, n = 0;
-
-    shares = loyalty_alloc(basket->arena, scope->n * sizeof(*shares));
-    if (shares == NULL) {
-        return LOYALTY_ERROR_MEMORY;
-    }
+    size_t i, n = 0;
 
     for (i = 0; i < scope->n; i++) {
-        line = scope->lines[i];
-        if (basket->left[line] > 0) {
-            left += basket->left[line];
-            shares[n++] = (share_t){line, basket->left[line],
-                                    room(basket, line)};
+        weights[n] = basket->left[scope->lines[i]];
+        if (weights[n] > 0) {
+            left += weights[n];
+            sharing[n++] = scope->lines[i];
         }
     }
 
@@ -182,92 +122,57 @@ spread_over_scope(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
         amount = smaller(offer->discount.amount, left);
     }
 
-    return spread(basket->arena, shares, n, capped(offer, amount), reduction);
+    return spread(basket, n, capped(offer, amount), reduction);
 }
 
-/* A line as buy_x_get_y and amount_each order them: by price, then place. */
-typedef struct {
-    size_t line;
-    int64_t price;
-    int64_t units;
-    bool buys;
-    bool gets;
-} stock_t;
-
-static int
-compare_places(const stock_t *a, const stock_t *b)
+/* The lines of the scope, the cheapest first where not all units get it. */
+static loyalty_status_t
+lines_for_each(const loyalty_offer_t *offer, loyalty_basket_t *basket,
+               const loyalty_lines_t *scope, const uint32_t **lines)
 {
-    return (a->line > b->line) - (a->line < b->line);
-}
+    loyalty_status_t rc;
+    size_t n;
 
-static int
-by_price_ascending(const void *left, const void *right)
-{
-    const stock_t *a = left, *b = right;
-    int rc = (a->price > b->price) - (a->price < b->price);
-
-    return rc != 0 ? rc : compare_places(a, b);
-}
-
-/* Dearest first; of equal prices those outside get_scope, then the earlier. */
-static int
-by_qualifying(const void *left, const void *right)
-{
-    const stock_t *a = left, *b = right;
-
-    if (a->price != b->price) {
-        return a->price < b->price ? 1 : -1;
+    *lines = scope->lines;
+    if (offer->discount.max_quantity == 0) {
+        return LOYALTY_OK;
     }
 
-    return a->gets != b->gets ? a->gets - b->gets : compare_places(a, b);
-}
+    loyalty_basket_mark(basket, scope, IN_SCOPE);
+    rc = loyalty_basket_choose(basket, &n);
+    loyalty_basket_unmark(basket, scope);
 
-/* Cheapest first; of equal prices the later. */
-static int
-by_getting(const void *left, const void *right)
-{
-    const stock_t *a = left, *b = right;
-
-    if (a->price != b->price) {
-        return a->price > b->price ? 1 : -1;
-    }
-
-    return compare_places(b, a);
+    *lines = basket->chosen; /* scope->n of them */
+    return rc;
 }
 
 static loyalty_status_t
-amount_each(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
-            const loyalty_basket_t *basket, loyalty_reduction_t *reduction)
+amount_each(const loyalty_offer_t *offer, loyalty_basket_t *basket,
+            loyalty_reduction_t *reduction)
 {
     const loyalty_discount_t *discount = &offer->discount;
     int64_t each, give, units, units_left;
-    stock_t *stock;
-    size_t i, line, n = 0;
+    const uint32_t *lines;
+    loyalty_status_t rc;
+    uint32_t line;
+    size_t i;
 
-    stock = loyalty_alloc(basket->arena, scope->n * sizeof(*stock));
-    if (stock == NULL) {
-        return LOYALTY_ERROR_MEMORY;
-    }
-
-    for (i = 0; i < scope->n; i++) {
-        line = scope->lines[i];
-        if (room(basket, line) > 0) {
-            stock[n++] = (stock_t){.line = line,
-                                   .price = basket->lines[line].unit_price,
-                                   .units = basket->lines[line].quantity};
-        }
+    rc = lines_for_each(offer, basket, reduction->scope, &lines);
+    if (rc != LOYALTY_OK) {
+        return rc;
     }
 
     units_left = discount->max_quantity != 0 ? discount->max_quantity
                                              : INT64_MAX;
-    if (discount->max_quantity != 0) {
-        qsort(stock, n, sizeof(*stock), by_price_ascending);
-    }
 
-    for (i = 0; i < n && units_left > 0; i++) {
-        line = stock[i].line;
-        each = smaller(discount->amount, stock[i].price);
-        units = smaller(stock[i].units, units_left);
+    for (i = 0; i < reduction->scope->n && units_left > 0; i++) {
+        line = lines[i];
+        if (room(basket, line) <= 0) {
+            continue;
+        }
+
+        each = smaller(discount->amount, basket->lines[line].unit_price);
+        units = smaller(basket->lines[line].quantity, units_left);
 
         /* No overflow: units x price is at most the line's amount. */
         give = smaller(units * each, room(basket, line));
@@ -302,87 +207,127 @@ groups(const loyalty_discount_t *discount, int64_t buys, int64_t gets,
     return discount->max_repeats != 0 ? smaller(k, discount->max_repeats) : k;
 }
 
-static loyalty_status_t
-scope_lines(const loyalty_offer_t *offer, const loyalty_offer_scope_t *scope,
-            const loyalty_lines_t *own, const loyalty_basket_t *basket,
-            loyalty_lines_t *lines)
+static bool
+same_price(const loyalty_basket_t *basket, size_t i, size_t j)
 {
-    if (scope == &offer->scope) {
-        *lines = *own;
-        return LOYALTY_OK;
-    }
-
-    return loyalty_basket_lines(basket, scope, lines);
+    return basket->lines[basket->chosen[i]].unit_price
+           == basket->lines[basket->chosen[j]].unit_price;
 }
 
-/* The untaken units of the lines in either scope. */
-static loyalty_status_t
-take_stock(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
-           const loyalty_basket_t *basket, stock_t **stock, size_t *n)
+static int64_t
+free_units(const loyalty_basket_t *basket, size_t line)
 {
-    loyalty_lines_t buy, get;
-    loyalty_status_t rc;
-    size_t line, b = 0, g = 0;
-    stock_t item;
-
-    rc = scope_lines(offer, offer->discount.buy_scope, scope, basket, &buy);
-    if (rc == LOYALTY_OK) {
-        rc = scope_lines(offer, offer->discount.get_scope, scope, basket,
-                         &get);
-    }
-    if (rc != LOYALTY_OK) {
-        return rc;
-    }
-
-    *n = 0;
-    *stock = loyalty_alloc(basket->arena, basket->nlines * sizeof(**stock));
-    if (*stock == NULL) {
-        return LOYALTY_ERROR_MEMORY;
-    }
-
-    for (line = 0; line < basket->nlines; line++) {
-        item = (stock_t){
-            .line = line,
-            .price = basket->lines[line].unit_price,
-            .units = basket->lines[line].quantity - basket->taken[line],
-            .buys = b < buy.n && buy.lines[b] == line,
-            .gets = g < get.n && get.lines[g] == line,
-        };
-        b += item.buys;
-        g += item.gets;
-        if ((item.buys || item.gets) && item.units > 0) {
-            (*stock)[(*n)++] = item;
-        }
-    }
-
-    return LOYALTY_OK;
+    return basket->lines[line].quantity - basket->taken[line];
 }
 
-/* `need` qualifying units, the dearest, while `spare` units of get_scope may
- * go to this side. */
-static void
-qualify(stock_t *stock, size_t n, int64_t need, int64_t spare,
-        loyalty_reduction_t *reduction)
+/* The lines of either side of a buy_x_get_y, and how many whole groups their
+ * untaken units make. */
+typedef struct {
+    const loyalty_lines_t *buy;
+    const loyalty_lines_t *get;
+    int64_t gets; /* units that may be given */
+    int64_t groups;
+} sides_t;
+
+static int64_t
+units_of(const loyalty_basket_t *basket, const loyalty_lines_t *lines)
 {
-    int64_t units;
+    int64_t units = 0;
     size_t i;
 
-    qsort(stock, n, sizeof(*stock), by_qualifying);
+    for (i = 0; i < lines->n; i++) {
+        units += free_units(basket, lines->lines[i]);
+    }
 
-    for (i = 0; i < n && need > 0; i++) {
-        if (!stock[i].buys) {
-            continue;
+    return units;
+}
+
+/* Of the units of `lines`, those on lines that are marked. */
+static int64_t
+marked_units_of(const loyalty_basket_t *basket, const loyalty_lines_t *lines)
+{
+    int64_t units = 0;
+    size_t i;
+
+    for (i = 0; i < lines->n; i++) {
+        if (basket->marks[lines->lines[i]] != 0) {
+            units += free_units(basket, lines->lines[i]);
+        }
+    }
+
+    return units;
+}
+
+static void
+count_groups(const loyalty_offer_t *offer, loyalty_basket_t *basket,
+             sides_t *sides, loyalty_reduction_t *reduction)
+{
+    int64_t buys, gets, either;
+
+    sides->buy = loyalty_basket_lines(basket, offer->discount.buy_scope);
+    sides->get = loyalty_basket_lines(basket, offer->discount.get_scope);
+
+    gets = units_of(basket, sides->get);
+    buys = gets;
+    either = gets;
+
+    if (sides->buy != sides->get) {
+        buys = units_of(basket, sides->buy);
+        loyalty_basket_mark(basket, sides->get, GETS);
+        either = marked_units_of(basket, sides->buy);
+        loyalty_basket_unmark(basket, sides->get);
+    }
+
+    sides->gets = gets;
+    sides->groups = groups(&offer->discount, buys - either, gets - either,
+                           either);
+    reduction->too_few_units = sides->groups == 0;
+    reduction->out_of_scope = sides->groups == 0 && (buys == 0 || gets == 0);
+}
+
+void
+loyalty_discount_fits(const loyalty_offer_t *offer, loyalty_basket_t *basket,
+                      loyalty_reduction_t *reduction)
+{
+    sides_t sides;
+
+    count_groups(offer, basket, &sides, reduction);
+}
+
+/* From the n chosen lines, cheapest first, `need` units: the dearest; of equal
+ * prices those outside get_scope, then the earlier.  Of get_scope no more than
+ * `spare`. */
+static void
+qualify(const loyalty_basket_t *basket, size_t n, int64_t need, int64_t spare,
+        loyalty_reduction_t *reduction)
+{
+    static const uint8_t sides[] = {BUYS, BUYS | GETS};
+    const uint32_t *chosen = basket->chosen;
+    size_t i, k, start, end;
+    int64_t units;
+
+    for (end = n; end > 0 && need > 0; end = start) {
+        for (start = end - 1; start > 0 && same_price(basket, start - 1, start);
+             start--) {
+            /* to the first of that price */
         }
 
-        units = smaller(stock[i].units, need);
-        if (stock[i].gets) {
-            units = smaller(units, spare);
-            spare -= units;
-        }
+        for (k = 0; k < 2; k++) {
+            for (i = start; i < end && need > 0; i++) {
+                if (basket->marks[chosen[i]] != sides[k]) {
+                    continue;
+                }
 
-        need -= units;
-        stock[i].units -= units;
-        reduction->units[stock[i].line] += units;
+                units = smaller(free_units(basket, chosen[i]), need);
+                if (sides[k] & GETS) {
+                    units = smaller(units, spare);
+                    spare -= units;
+                }
+
+                need -= units;
+                reduction->units[chosen[i]] += units;
+            }
+        }
     }
 }
 
@@ -423,132 +368,117 @@ leave_units(const loyalty_basket_t *basket, loyalty_reduction_t *reduction)
     return LOYALTY_OK;
 }
 
-/* The units of either side, and how many whole groups they make. */
-typedef struct {
-    stock_t *stock;
-    size_t n;
-    int64_t gets; /* units that may be given */
-    int64_t groups;
-} sides_t;
-
+/*
+ * From the n chosen lines, cheapest first, `need` units of get_scope that do
+ * not qualify: the cheapest; of equal prices the later.  Their lines stay in
+ * basket->chosen, *kept of them, to share the discount; *base is its base.
+ */
 static loyalty_status_t
-count_groups(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
-             const loyalty_basket_t *basket, sides_t *sides,
-             loyalty_reduction_t *reduction)
+get(loyalty_basket_t *basket, size_t n, int64_t need, size_t *nsharing,
+    int64_t *base, loyalty_reduction_t *reduction)
 {
-    int64_t buys = 0, gets = 0, either = 0;
+    const uint32_t *chosen = basket->chosen;
+    size_t i, start, end;
     loyalty_status_t rc;
-    stock_t *item;
-    size_t i;
+    int64_t units, worth;
+    uint32_t line;
 
-    rc = take_stock(offer, scope, basket, &sides->stock, &sides->n);
-    if (rc != LOYALTY_OK) {
-        return rc;
+    for (start = 0; start < n && need > 0; start = end) {
+        for (end = start + 1; end < n && same_price(basket, start, end);
+             end++) {
+            /* to the last of that price */
+        }
+
+        for (i = end; i > start && need > 0; i--) {
+            line = chosen[i - 1];
+            units = smaller(free_units(basket, line) - reduction->units[line],
+                            need);
+            if ((basket->marks[line] & GETS) == 0 || units == 0) {
+                continue;
+            }
+
+            rc = worth_of(basket, line, units, &worth);
+            if (rc != LOYALTY_OK) {
+                return rc;
+            }
+
+            need -= units;
+            reduction->units[line] += units;
+            *base += worth;
+            if (worth > 0) {
+                basket->sharing[*nsharing] = line;
+                basket->weights[(*nsharing)++] = worth;
+            }
+        }
     }
 
-    for (i = 0; i < sides->n; i++) {
-        item = &sides->stock[i];
-        *(!item->gets ? &buys : !item->buys ? &gets : &either) += item->units;
-    }
-
-    sides->gets = gets + either;
-    sides->groups = groups(&offer->discount, buys, gets, either);
-    reduction->too_few_units = sides->groups == 0;
-    reduction->out_of_scope = sides->groups == 0
-                              && (buys + either == 0 || gets + either == 0);
     return LOYALTY_OK;
 }
 
-loyalty_status_t
-loyalty_discount_fits(const loyalty_offer_t *offer,
-                      const loyalty_lines_t *scope,
-                      const loyalty_basket_t *basket,
-                      loyalty_reduction_t *reduction)
-{
-    sides_t sides;
-
-    return count_groups(offer, scope, basket, &sides, reduction);
-}
-
+/* The discount on the sides' units, whose lines are marked. */
 static loyalty_status_t
-buy_x_get_y(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
-            const loyalty_basket_t *basket, loyalty_reduction_t *reduction)
+give_groups(const loyalty_offer_t *offer, loyalty_basket_t *basket,
+            const sides_t *sides, loyalty_reduction_t *reduction)
 {
     const loyalty_discount_t *discount = &offer->discount;
-    int64_t need, units, worth, base = 0, amount;
-    size_t i, line, n, nshares = 0;
+    int64_t need = sides->groups * discount->get_quantity, base = 0, amount;
+    size_t n, nsharing = 0;
     loyalty_status_t rc;
-    share_t *shares;
-    stock_t *stock;
-    sides_t sides;
 
-    rc = count_groups(offer, scope, basket, &sides, reduction);
-    if (rc != LOYALTY_OK || sides.groups == 0) {
-        return rc;
-    }
-
-    stock = sides.stock;
-    n = sides.n;
-    shares = loyalty_alloc(basket->arena, n * sizeof(*shares));
-    reduction->units = loyalty_alloc(basket->arena,
-                                     2 * basket->nlines * sizeof(int64_t));
-    if (shares == NULL || reduction->units == NULL) {
-        return LOYALTY_ERROR_MEMORY;
-    }
-
-    reduction->units_left = reduction->units + basket->nlines;
-
-    need = sides.groups * discount->get_quantity;
-    qualify(stock, n, sides.groups * discount->buy_quantity,
-            sides.gets - need, reduction);
-
-    qsort(stock, n, sizeof(*stock), by_getting);
-
-    for (i = 0; i < n && need > 0; i++) {
-        if (!stock[i].gets || stock[i].units == 0) {
-            continue;
-        }
-
-        line = stock[i].line;
-        units = smaller(stock[i].units, need);
-
-        rc = worth_of(basket, line, units, &worth);
-        if (rc != LOYALTY_OK) {
-            return rc;
-        }
-
-        need -= units;
-        reduction->units[line] += units;
-        base += worth;
-        if (worth > 0) {
-            shares[nshares++] = (share_t){line, worth,
-                                          smaller(worth, room(basket, line))};
-        }
-    }
-
-    rc = loyalty_mul_div(base, discount->percent, PERCENT_ALL,
-                         LOYALTY_ROUND_HALF_UP, &amount);
+    rc = loyalty_basket_choose(basket, &n);
     if (rc != LOYALTY_OK) {
         return rc;
     }
 
-    rc = spread(basket->arena, shares, nshares, capped(offer, amount),
-                reduction);
+    reduction->scope = &basket->scopes[LOYALTY_SCOPE_WHOLE_SITE];
+    reduction->units = basket->units;
+    reduction->units_left = basket->units_left;
+    memset(reduction->units, 0, basket->nlines * sizeof(int64_t));
+    memset(reduction->units_left, 0, basket->nlines * sizeof(int64_t));
+
+    qualify(basket, n, sides->groups * discount->buy_quantity,
+            sides->gets - need, reduction);
+
+    rc = get(basket, n, need, &nsharing, &base, reduction);
+    if (rc == LOYALTY_OK) {
+        rc = loyalty_mul_div(base, discount->percent, PERCENT_ALL,
+                             LOYALTY_ROUND_HALF_UP, &amount);
+    }
+    if (rc == LOYALTY_OK) {
+        rc = spread(basket, nsharing, capped(offer, amount), reduction);
+    }
 
     return rc == LOYALTY_OK ? leave_units(basket, reduction) : rc;
 }
 
+static loyalty_status_t
+buy_x_get_y(const loyalty_offer_t *offer, loyalty_basket_t *basket,
+            loyalty_reduction_t *reduction)
+{
+    loyalty_status_t rc = LOYALTY_OK;
+    sides_t sides;
+
+    count_groups(offer, basket, &sides, reduction);
+    if (sides.groups != 0) {
+        loyalty_basket_mark(basket, sides.buy, BUYS);
+        loyalty_basket_mark(basket, sides.get, GETS);
+        rc = give_groups(offer, basket, &sides, reduction);
+        loyalty_basket_unmark(basket, sides.buy);
+        loyalty_basket_unmark(basket, sides.get);
+    }
+
+    return rc;
+}
+
 loyalty_status_t
-loyalty_discount(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
-                 const loyalty_basket_t *basket,
+loyalty_discount(const loyalty_offer_t *offer, loyalty_basket_t *basket,
                  loyalty_reduction_t *reduction)
 {
-    *reduction = (loyalty_reduction_t){0};
-    reduction->parts = loyalty_alloc(basket->arena,
-                                     basket->nlines * sizeof(int64_t));
-    if (reduction->parts == NULL) {
-        return LOYALTY_ERROR_MEMORY;
-    }
+    *reduction = (loyalty_reduction_t){
+        .scope = loyalty_basket_lines(basket, &offer->scope),
+        .parts = basket->parts,
+    };
+    memset(reduction->parts, 0, basket->nlines * sizeof(int64_t));
 
     switch (offer->discount.kind) {
 
@@ -557,42 +487,70 @@ loyalty_discount(const loyalty_offer_t *offer, const loyalty_lines_t *scope,
 
     case LOYALTY_DISCOUNT_PERCENT:
     case LOYALTY_DISCOUNT_AMOUNT:
-        return spread_over_scope(offer, scope, basket, reduction);
+        return spread_over_scope(offer, basket, reduction);
 
     case LOYALTY_DISCOUNT_AMOUNT_EACH:
-        return amount_each(offer, scope, basket, reduction);
+        return amount_each(offer, basket, reduction);
 
     case LOYALTY_DISCOUNT_BUY_X_GET_Y:
-        return buy_x_get_y(offer, scope, basket, reduction);
+        return buy_x_get_y(offer, basket, reduction);
     }
 
     return LOYALTY_ERROR_INVALID;
 }
 
-void
-loyalty_basket_reduce(loyalty_basket_t *basket,
-                      const loyalty_reduction_t *reduction)
+/* A discount on a line lies on all its units alike, so a share of it on those
+ * that a buy_x_get_y has taken.  It is at most what they have left: no error. */
+static void
+reduce_taken(loyalty_basket_t *basket, size_t line, int64_t part)
 {
-    int64_t share;
+    int64_t share = 0;
+
+    (void)loyalty_mul_div(part, basket->taken_left[line], basket->left[line],
+                          LOYALTY_ROUND_HALF_UP, &share);
+    basket->taken_left[line] -= share;
+}
+
+static void
+take_units(loyalty_basket_t *basket, const loyalty_reduction_t *reduction)
+{
     size_t i;
 
     for (i = 0; i < basket->nlines; i++) {
-        if (reduction->parts[i] == 0 && reduction->units == NULL) {
+        basket->taken[i] += reduction->units[i];
+        basket->taken_left[i] += reduction->units_left[i];
+    }
+}
+
+size_t
+loyalty_basket_reduce(loyalty_basket_t *basket,
+                      const loyalty_reduction_t *reduction,
+                      loyalty_allocation_t *allocations)
+{
+    const loyalty_lines_t *scope = reduction->scope;
+    const int64_t *taken_left = basket->taken_left;
+    size_t i, n = 0;
+    uint32_t line;
+    int64_t part;
+
+    if (reduction->units != NULL) {
+        take_units(basket, reduction);
+    }
+
+    for (i = 0; i < scope->n; i++) {
+        line = scope->lines[i];
+        part = reduction->parts[line];
+        if (part == 0) {
             continue;
         }
 
-        if (reduction->units != NULL) {
-            basket->taken[i] += reduction->units[i];
-            basket->taken_left[i] += reduction->units_left[i];
-
-        } else if (basket->taken_left[i] != 0
-                   && loyalty_mul_div(reduction->parts[i],
-                                      basket->taken_left[i], basket->left[i],
-                                      LOYALTY_ROUND_HALF_UP, &share)
-                          == LOYALTY_OK) {
-            basket->taken_left[i] -= share; /* it lies on all units alike */
+        if (reduction->units == NULL && taken_left[line] != 0) {
+            reduce_taken(basket, line, part);
         }
 
-        basket->left[i] -= reduction->parts[i];
+        basket->left[line] -= part;
+        allocations[n++] = (loyalty_allocation_t){line, part};
     }
+
+    return n;
 }

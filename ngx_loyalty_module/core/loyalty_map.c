@@ -6,17 +6,27 @@
 
 #include "loyalty_map.h"
 
+#define BASIS UINT32_C(2166136261)
+#define PRIME UINT32_C(16777619)
+
+/* FNV leaves the low bits to the last bytes alone. */
+static uint32_t
+finish(uint32_t hash)
+{
+    return hash ^ (hash >> 15);
+}
+
 static uint32_t
 hash_of(loyalty_str_t key)
 {
-    uint32_t hash = UINT32_C(2166136261);
+    uint32_t hash = BASIS;
     size_t i;
 
     for (i = 0; i < key.len; i++) {
-        hash = (hash ^ (uint8_t)key.data[i]) * UINT32_C(16777619);
+        hash = (hash ^ (uint8_t)key.data[i]) * PRIME;
     }
 
-    return hash ^ (hash >> 15);
+    return finish(hash);
 }
 
 loyalty_status_t
@@ -79,4 +89,26 @@ loyalty_map_get(const loyalty_map_t *map, loyalty_str_t key)
     }
 
     return find(map, key, hash_of(key))->value;
+}
+
+bool
+loyalty_map_next(const loyalty_map_t *map, loyalty_map_path_t *path,
+                 uint32_t *value)
+{
+    uint32_t hash = path->len == 0 ? BASIS : path->hash;
+    size_t len = path->len;
+
+    if (len == path->key.len || map->entries == NULL) {
+        return false;
+    }
+
+    do {
+        hash = (hash ^ (uint8_t)path->key.data[len++]) * PRIME;
+    } while (len < path->key.len && path->key.data[len] != '/');
+
+    path->len = len;
+    path->hash = hash;
+    *value = find(map, (loyalty_str_t){path->key.data, len},
+                  finish(hash))->value;
+    return true;
 }

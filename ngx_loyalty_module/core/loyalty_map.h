@@ -34,4 +34,17 @@ uint32_t loyalty_map_put(loyalty_map_t *map, loyalty_str_t key,
 /* LOYALTY_MAP_NONE: not there.  A zeroed map holds nothing. */
 uint32_t loyalty_map_get(const loyalty_map_t *map, loyalty_str_t key);
 
+/*
+ * Looks up "a", "a/b" and "a/b/c" of the key "a/b/c" in turn, in one pass over
+ * it.  False when there is no more.
+ */
+typedef struct {
+    loyalty_str_t key;
+    size_t len; /* done so far; 0 to begin with */
+    uint32_t hash;
+} loyalty_map_path_t;
+
+bool loyalty_map_next(const loyalty_map_t *map, loyalty_map_path_t *path,
+                      uint32_t *value);
+
 #endif

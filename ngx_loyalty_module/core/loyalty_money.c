@@ -15,7 +15,6 @@ __extension__ typedef unsigned __int128 wide_t;
 #define MAGNITUDE_MAX ((uint64_t)INT64_MAX + 1)
 
 #define PLACES_MAX 18
-#define FEW 64 /* parts whose remainders fit the stack */
 
 static const int64_t powers[PLACES_MAX + 1] = {
     INT64_C(1), INT64_C(10), INT64_C(100), INT64_C(1000), INT64_C(10000),
@@ -108,36 +107,30 @@ with_sign(wide_t value, bool negative, int64_t *result)
     return LOYALTY_OK;
 }
 
+/* Whether a quotient's magnitude grows by what is left over. */
+static bool
+rounds_up(uint64_t rest, uint64_t divisor, bool negative,
+          loyalty_round_t round)
+{
+    return round == LOYALTY_ROUND_HALF_UP
+               ? rest >= divisor - rest
+               : round == LOYALTY_ROUND_FLOOR && negative && rest != 0;
+}
+
 /* dividend / divisor of the given sign, rounded. */
 static loyalty_status_t
 divide(wide_t dividend, uint64_t divisor, bool negative, loyalty_round_t round,
        int64_t *result)
 {
-    wide_t quotient;
-    uint64_t rest;
+    wide_t quotient = dividend / divisor;
+    uint64_t rest = (uint64_t)(dividend % divisor);
 
-    if (dividend <= UINT64_MAX) { /* most money: a fraction of the time */
-        quotient = (uint64_t)dividend / divisor;
-        rest = (uint64_t)dividend % divisor;
-    } else {
-        quotient = dividend / divisor;
-        rest = (uint64_t)(dividend % divisor);
+    if (rest != 0 && round == LOYALTY_ROUND_EXACT) {
+        return LOYALTY_ERROR_INVALID;
     }
 
-    if (rest != 0) {
-        switch (round) {
-        case LOYALTY_ROUND_EXACT:
-            return LOYALTY_ERROR_INVALID;
-        case LOYALTY_ROUND_HALF_UP:
-            quotient += rest >= divisor - rest;
-            break;
-        case LOYALTY_ROUND_FLOOR:
-            quotient += negative;
-            break;
-        }
-    }
-
-    return with_sign(quotient, negative, result);
+    return with_sign(quotient + rounds_up(rest, divisor, negative, round),
+                     negative, result);
 }
 
 /* What "-0012.3400" is made of. */
@@ -316,9 +309,10 @@ loyalty_mul(int64_t a, int64_t b, int64_t *product)
     return LOYALTY_OK;
 }
 
-loyalty_status_t
-loyalty_mul_div(int64_t a, int64_t b, int64_t divisor, loyalty_round_t round,
-                int64_t *quotient)
+/* Signs and 128 bits.  Out of the way of what most money takes. */
+static __attribute__((noinline)) loyalty_status_t
+mul_div_wide(int64_t a, int64_t b, int64_t divisor, loyalty_round_t round,
+             int64_t *quotient)
 {
     bool negative = (a < 0) != (b < 0);
 
@@ -330,27 +324,65 @@ loyalty_mul_div(int64_t a, int64_t b, int64_t divisor, loyalty_round_t round,
                   negative != (divisor < 0), round, quotient);
 }
 
-/* amount * weight / sum and what is left over; 64 bits where they do. */
-static uint64_t
-share(uint64_t amount, uint64_t weight, uint64_t sum, uint64_t *rest)
+loyalty_status_t
+loyalty_mul_div(int64_t a, int64_t b, int64_t divisor, loyalty_round_t round,
+                int64_t *quotient)
 {
-    uint64_t narrow;
-    wide_t wide;
+    int64_t product;
+    uint64_t rest;
 
-    if (!__builtin_mul_overflow(amount, weight, &narrow)) {
-        *rest = narrow % sum;
-        return narrow / sum;
+    if ((a | b) < 0 || divisor <= 0 || round == LOYALTY_ROUND_EXACT
+        || __builtin_mul_overflow(a, b, &product)) {
+        return mul_div_wide(a, b, divisor, round, quotient);
     }
 
-    wide = (wide_t)amount * weight;
-    *rest = (uint64_t)(wide % sum);
-    return (uint64_t)(wide / sum);
+    rest = (uint64_t)product % (uint64_t)divisor;
+    *quotient = product / divisor
+                + rounds_up(rest, (uint64_t)divisor, false, round);
+    return LOYALTY_OK;
 }
 
-static size_t
+/*
+ * Shares of one amount: amount * weight / sum for each weight.
+ *
+ * One division for all of them: with ratio = floor(amount * 2^64 / sum), the
+ * upper half of weight * ratio is the quotient, or one less, since what the
+ * floor drops is less than 2^-64 and a weight is less than 2^63.  The rest
+ * tells; it is below 2 * sum, so that it is right although its terms wrap.
+ */
+typedef struct {
+    uint64_t amount; /* below sum */
+    uint64_t sum;
+    uint64_t ratio;
+    uint64_t whole; /* each weight, so many times, besides */
+} shares_t;
+
+static shares_t
+shares_of(uint64_t amount, uint64_t sum)
+{
+    uint64_t below = amount % sum;
+
+    return (shares_t){.amount = below, .sum = sum,
+                      .ratio = (uint64_t)(((wide_t)below << 64) / sum),
+                      .whole = amount / sum};
+}
+
+static uint64_t
+share(const shares_t *shares, uint64_t weight, uint64_t *rest)
+{
+    uint64_t quotient = (uint64_t)((wide_t)weight * shares->ratio >> 64);
+    uint64_t left = shares->amount * weight - quotient * shares->sum;
+    bool more = left >= shares->sum;
+
+    *rest = more ? left - shares->sum : left;
+    return quotient + more + shares->whole * weight;
+}
+
+static int64_t
 count_from(const int64_t *values, size_t n, int64_t least)
 {
-    size_t i, count = 0;
+    int64_t count = 0;
+    size_t i;
 
     for (i = 0; i < n; i++) {
         count += values[i] >= least;
@@ -359,94 +391,105 @@ count_from(const int64_t *values, size_t n, int64_t least)
     return count;
 }
 
-/* A unit to each of the `left` largest remainders, ties to the earlier. */
+/*
+ * The units that no share covered go to the `left` > 0 largest of the
+ * remainders, one each: to all above *low, and to the first *ties equal to it.
+ * `from` *low there are more than that many, from `high` fewer.  Remainders
+ * lie about evenly, so the cut is sought where it would then be, every other
+ * time in the middle; it ends as soon as it parts off just as many.
+ */
 static void
-hand_out(uint64_t *rests, size_t n, int64_t left, int64_t *parts)
+find_largest(const int64_t *rests, size_t n, int64_t left, int64_t sum,
+             int64_t *low, int64_t *ties)
 {
-    size_t i, best;
+    int64_t high = sum, from_low = (int64_t)n, from_high = 0, cut, from;
+    bool evenly = true;
 
-    for (; left > 0; left--) {
-        for (best = 0, i = 1; i < n; i++) {
-            best = rests[i] > rests[best] ? i : best;
+    *low = 0;
+    *ties = 0;
+
+    for (; high - *low > 1; evenly = !evenly) {
+        cut = evenly ? (high - *low) / (from_low - from_high)
+                           * (from_low - left)
+                     : (high - *low) / 2;
+        cut = *low + (cut == 0 ? 1 : cut);
+
+        from = count_from(rests, n, cut);
+        if (from == left) {
+            *low = cut - 1;
+            return;
         }
-        rests[best] = 0;
-        parts[best]++;
+
+        if (from > left) {
+            *low = cut;
+            from_low = from;
+        } else {
+            high = cut;
+            from_high = from;
+        }
     }
+
+    *ties = left - from_high;
 }
 
-/*
- * The units that no share covered go to the largest remainders, one each:
- * `left` of them.  A few parts are looked through for each.  Of many, the
- * remainders wait in parts[], and the smallest one that still gets a unit is
- * found by bisection, which needs no memory and no order.
- */
-loyalty_status_t
-loyalty_allocate(int64_t amount, const int64_t *weights, size_t n,
-                 int64_t *parts)
+static loyalty_status_t
+sum_of(const int64_t *weights, size_t n, int64_t *sum)
 {
-    int64_t sum = 0, left = amount, low, high, middle, ties;
-    uint64_t quotient, rest, rests[FEW];
+    bool overflow = false;
+    int64_t signs = 0;
     size_t i;
 
-    if (amount < 0) {
+    for (*sum = 0, i = 0; i < n; i++) {
+        signs |= weights[i];
+        overflow |= __builtin_add_overflow(*sum, weights[i], sum);
+    }
+
+    return signs < 0  ? LOYALTY_ERROR_INVALID
+           : overflow ? LOYALTY_ERROR_OVERFLOW
+                      : LOYALTY_OK;
+}
+
+loyalty_status_t
+loyalty_allocate(int64_t amount, const int64_t *weights, size_t n,
+                 int64_t *parts, int64_t *rests)
+{
+    int64_t sum, left = amount, low, ties;
+    loyalty_status_t rc;
+    shares_t shares;
+    uint64_t rest;
+    size_t i;
+
+    rc = sum_of(weights, n, &sum);
+    if (rc != LOYALTY_OK) {
+        return rc;
+    }
+
+    if (amount < 0 || (sum == 0 && amount != 0)) {
         return LOYALTY_ERROR_INVALID;
     }
 
-    for (i = 0; i < n; i++) {
-        if (weights[i] < 0) {
-            return LOYALTY_ERROR_INVALID;
-        }
-        if (__builtin_add_overflow(sum, weights[i], &sum)) {
-            return LOYALTY_ERROR_OVERFLOW;
-        }
-    }
-
-    if (sum == 0) {
-        if (amount != 0) {
-            return LOYALTY_ERROR_INVALID;
-        }
-        sum = 1;
-    }
-
-    for (i = 0; i < n; i++) {
-        quotient = share((uint64_t)amount, (uint64_t)weights[i],
-                         (uint64_t)sum, &rest);
-        left -= (int64_t)quotient;
-        if (n <= FEW) {
-            rests[i] = rest;
-            parts[i] = (int64_t)quotient;
-        } else {
-            parts[i] = (int64_t)rest;
-        }
-    }
-
-    if (n <= FEW) {
-        hand_out(rests, n, left, parts);
+    if (n == 1) {
+        parts[0] = amount;
         return LOYALTY_OK;
     }
 
-    low = 0;
-    high = sum;
-    while (high - low > 1) {
-        middle = low + (high - low) / 2;
-        if (count_from(parts, n, middle) >= (size_t)left) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    ties = left - (int64_t)count_from(parts, n, low + 1);
+    shares = shares_of((uint64_t)amount, sum == 0 ? 1 : (uint64_t)sum);
 
     for (i = 0; i < n; i++) {
-        quotient = share((uint64_t)amount, (uint64_t)weights[i],
-                         (uint64_t)sum, &rest);
-        if ((int64_t)rest > low) {
-            quotient++;
-        } else if ((int64_t)rest == low && ties > 0) {
-            ties--;
-            quotient++;
+        parts[i] = (int64_t)share(&shares, (uint64_t)weights[i], &rest);
+        rests[i] = (int64_t)rest;
+        left -= parts[i];
+    }
+
+    if (left != 0) {
+        find_largest(rests, n, left, sum, &low, &ties);
+        for (i = 0; i < n; i++) {
+            parts[i] += rests[i] > low;
+            if (rests[i] == low && ties > 0) {
+                ties--;
+                parts[i]++;
+            }
         }
-        parts[i] = (int64_t)quotient;
     }
 
     return LOYALTY_OK;

@@ -47,9 +47,10 @@ loyalty_status_t loyalty_mul_div(int64_t a, int64_t b, int64_t divisor,
  * Spreads `amount` >= 0 over n weights >= 0 in proportion, by largest
  * remainder, ties to the earlier (DOMAIN.md section 7, step 3).  The parts sum
  * to `amount`; all weights 0: LOYALTY_ERROR_INVALID unless `amount` is 0.
+ * `rests` is scratch, n of them.
  */
 loyalty_status_t loyalty_allocate(int64_t amount, const int64_t *weights,
-                                  size_t n, int64_t *parts);
+                                  size_t n, int64_t *parts, int64_t *rests);
 
 /* quantity * unit_price (a decimal text in major units), rounded half up to
  * the minor unit: a line's amount.  Over 18 places: LOYALTY_ERROR_LIMIT. */

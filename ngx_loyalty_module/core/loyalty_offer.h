@@ -32,6 +32,7 @@ typedef struct loyalty_pattern_s loyalty_pattern_t; /* a compiled PCRE2 */
 
 typedef struct {
     loyalty_scope_kind_t kind;
+    uint32_t number;       /* in the program; 0: the whole site */
     loyalty_str_t *values; /* categories, or SKUs sorted by hash */
     uint64_t *hashes;      /* of SKUs, ascending; NULL for categories */
     size_t nvalues;
@@ -59,8 +60,12 @@ typedef struct {
     const loyalty_offer_scope_t *get_scope;
 } loyalty_discount_t;
 
+/* Scope, condition_scope, buy_scope, get_scope. */
+#define LOYALTY_OFFER_SCOPES_MAX 4
+
 struct loyalty_offer_s {
     loyalty_str_t id;
+    size_t number; /* its place in program->offers */
     loyalty_offer_type_t type;
     loyalty_texts_t name;
     loyalty_texts_t description;
@@ -76,6 +81,12 @@ struct loyalty_offer_s {
     loyalty_offer_scope_t scope;
     loyalty_offer_scope_t condition_scope; /* the scope where none was given */
     loyalty_discount_t discount;
+
+    /* Its scopes, each once: a copy is not another. */
+    const loyalty_offer_scope_t *scopes[LOYALTY_OFFER_SCOPES_MAX];
+    size_t nscopes;
+    bool has_patterns; /* one of them has */
+
     int64_t max_discount; /* 0: no cap */
     int64_t reward_points;
 

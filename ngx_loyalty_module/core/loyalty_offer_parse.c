@@ -172,6 +172,10 @@ finish_scope(loyalty_reader_t *reader, json_t *object, void *target)
         return;
     }
 
+    if (scope->kind != LOYALTY_SCOPE_SITE) {
+        scope->number = reader->program->private_data->scopes.nscopes++;
+    }
+
     if (values) {
         read_scope_values(reader, json_object_get(object, "values"), scope);
     }
@@ -460,6 +464,21 @@ check_type(loyalty_reader_t *reader, json_t *object,
 }
 
 static void
+list_scope(loyalty_offer_t *offer, const loyalty_offer_scope_t *scope)
+{
+    size_t i;
+
+    for (i = 0; i < offer->nscopes; i++) {
+        if (offer->scopes[i]->number == scope->number) {
+            return;
+        }
+    }
+
+    offer->scopes[offer->nscopes++] = scope;
+    offer->has_patterns |= scope->npatterns != 0;
+}
+
+static void
 finish_offer(loyalty_reader_t *reader, json_t *object, void *target)
 {
     loyalty_offer_t *offer = target;
@@ -499,6 +518,11 @@ finish_offer(loyalty_reader_t *reader, json_t *object, void *target)
     if (offer->discount.get_scope == NULL) {
         offer->discount.get_scope = &offer->scope;
     }
+
+    list_scope(offer, &offer->scope);
+    list_scope(offer, &offer->condition_scope);
+    list_scope(offer, offer->discount.buy_scope);
+    list_scope(offer, offer->discount.get_scope);
 }
 
 #define COUNT_FIELD(field)                                                    \
@@ -680,6 +704,7 @@ loyalty_read_offers(loyalty_reader_t *reader, json_t *array)
     }
 
     for (i = 0; i < n; i++) {
+        program->offers[i]->number = i;
         loyalty_map_put(by_id, program->offers[i]->id, (uint32_t)i);
     }
 }

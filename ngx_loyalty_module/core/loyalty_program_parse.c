@@ -291,6 +291,7 @@ new_program(json_t *document)
     }
 
     loyalty_arena_init(&program->private_data->arena, 0);
+    program->private_data->scopes.nscopes = LOYALTY_SCOPE_WHOLE_SITE + 1;
     program->json = json_incref(document);
     return program;
 }
@@ -321,6 +322,14 @@ compile(json_t *document, const char *pointer, bool preview,
     };
     memcpy(reader.pointer, pointer, reader.len);
     read_document(&reader, document);
+
+    if (problems->count == problems_before && !reader.out_of_memory) {
+        reader.out_of_memory =
+            loyalty_scope_index_build(&made->private_data->scopes,
+                                      made->offers, made->noffers,
+                                      reader.arena)
+            != LOYALTY_OK;
+    }
 
     if (reader.out_of_memory || problems->count != problems_before) {
         loyalty_program_free(made);

@@ -8,6 +8,7 @@
 
 #include "loyalty_offer.h"
 #include "loyalty_reader.h"
+#include "loyalty_scope.h"
 
 typedef struct {
     loyalty_str_t pattern;
@@ -20,6 +21,7 @@ struct loyalty_program_private_s {
     loyalty_map_t templates_by_id;
     loyalty_map_t offers_by_id;
     loyalty_map_t rules_by_id;
+    loyalty_scope_index_t scopes;
     loyalty_category_rule_t *categories;
     size_t ncategories;
     loyalty_pattern_t **patterns; /* every one, to be freed */

@@ -186,6 +186,22 @@ static const case_t conditions[] = {
            "'unit_price': 100}, {'sku': 'y', 'category': 'homeless',"
            "'quantity': 1, 'unit_price': 100}"),
      "190 [10 0] a:10"},
+    {"a line counts once, though a category and one above it are named",
+     PROMO("a") ", 'scope': {'kind': 'categories', 'values': ['home',"
+     "'home/lamps']}, 'min_spend': 101" AMOUNT(7) "},"
+     PROMO("b") ", 'scope': {'kind': 'categories', 'values': ['home',"
+     "'home/lamps']}, 'min_quantity': 1" AMOUNT(7) "}",
+     "'explain': true, " LINES("{'sku': 'x', 'category': 'home/lamps',"
+                               "'quantity': 1, 'unit_price': 100}"),
+     "93 [7] b:7 - a:min_spend"},
+    {"and where its SKU is named and fits a pattern too",
+     PROMO("a") ", 'scope': {'kind': 'products', 'values': ['y1', 'z'],"
+     "'patterns': ['y.', 'z']}, 'min_spend': 301" AMOUNT(7) "},"
+     PROMO("b") ", 'scope': {'kind': 'products', 'values': ['y1', 'z'],"
+     "'patterns': ['y.', 'z']}, 'min_spend': 300" AMOUNT(30) "}",
+     "'explain': true, " LINES(LINE("y2", 1, 100) "," LINE("x", 1, 500) ","
+                               LINE("y1", 1, 100) "," LINE("z", 1, 100)),
+     "770 [10 0 10 10] b:30 - a:min_spend"},
     {"the first reason that holds: status before segment",
      PROMO("a") ", 'statuses': ['s'], 'segments': ['vip'], 'groups': ['g']"
      AMOUNT(1) "}",

@@ -291,47 +291,52 @@ shares_go_by_largest_remainder(void **state)
         {0, 2, {7, 9}, {0, 0}},
         {9, 1, {1}, {9}},
     };
-    int64_t parts[5];
+    int64_t parts[5], rests[5];
     size_t i, k;
 
     (void)state;
 
     for (i = 0; i < COUNT(cases); i++) {
         assert_int_equal(loyalty_allocate(cases[i].amount, cases[i].weights,
-                                          cases[i].n, parts), LOYALTY_OK);
+                                          cases[i].n, parts, rests),
+                         LOYALTY_OK);
         for (k = 0; k < cases[i].n; k++) {
             assert_int_equal(parts[k], cases[i].parts[k]);
         }
     }
 
-    assert_int_equal(loyalty_allocate(0, NULL, 0, parts), LOYALTY_OK);
-    assert_int_equal(loyalty_allocate(1, NULL, 0, parts),
+    assert_int_equal(loyalty_allocate(0, NULL, 0, parts, rests), LOYALTY_OK);
+    assert_int_equal(loyalty_allocate(1, NULL, 0, parts, rests),
                      LOYALTY_ERROR_INVALID);
-    assert_int_equal(loyalty_allocate(1, (int64_t[]){0, 0}, 2, parts),
+    assert_int_equal(loyalty_allocate(1, (int64_t[]){0, 0}, 2, parts, rests),
                      LOYALTY_ERROR_INVALID);
-    assert_int_equal(loyalty_allocate(-1, (int64_t[]){1}, 1, parts),
+    assert_int_equal(loyalty_allocate(-1, (int64_t[]){1}, 1, parts, rests),
                      LOYALTY_ERROR_INVALID);
-    assert_int_equal(loyalty_allocate(1, (int64_t[]){1, -1}, 2, parts),
+    assert_int_equal(loyalty_allocate(1, (int64_t[]){1, -1}, 2, parts, rests),
                      LOYALTY_ERROR_INVALID);
-    assert_int_equal(loyalty_allocate(1, (int64_t[]){INT64_MAX, 1}, 2, parts),
+    assert_int_equal(loyalty_allocate(1, (int64_t[]){INT64_MAX, 1}, 2, parts,
+                                      rests),
                      LOYALTY_ERROR_OVERFLOW);
 }
+
+#define LINES 100
 
 /* A part is off its exact share by less than 1, zero weights get nothing,
  * and all parts sum to the amount. */
 static void
 shares_of_anything_sum_to_it(void **state)
 {
-    int64_t weights[64], parts[64], amount, sum, weight_sum;
+    int64_t weights[LINES], parts[LINES], rests[LINES], expected[LINES];
+    int64_t amount, sum, weight_sum;
     unsigned seed = 20101201;
-    size_t i, n;
+    size_t i, n, best;
     int round;
 
     (void)state;
     print_message("# seed %u\n", seed);
 
     for (round = 0; round < 10000; round++) {
-        n = 1 + (size_t)(rand_r(&seed) % 64);
+        n = 1 + (size_t)(rand_r(&seed) % LINES);
         amount = rand_r(&seed) % 1000000;
         weight_sum = 0;
         for (i = 0; i < n; i++) {
@@ -342,12 +347,28 @@ shares_of_anything_sum_to_it(void **state)
             continue;
         }
 
-        assert_int_equal(loyalty_allocate(amount, weights, n, parts),
+        assert_int_equal(loyalty_allocate(amount, weights, n, parts, rests),
                          LOYALTY_OK);
+
+        /* One by one to the largest remainder, the earlier of equal ones. */
+        sum = 0;
+        for (i = 0; i < n; i++) {
+            expected[i] = amount * weights[i] / weight_sum;
+            rests[i] = amount * weights[i] % weight_sum;
+            sum += expected[i];
+        }
+        for (; sum < amount; sum++) {
+            for (best = 0, i = 1; i < n; i++) {
+                best = rests[i] > rests[best] ? i : best;
+            }
+            rests[best] = -1;
+            expected[best]++;
+        }
 
         sum = 0;
         for (i = 0; i < n; i++) {
             sum += parts[i];
+            assert_int_equal(parts[i], expected[i]);
             assert_true(llabs(parts[i] * weight_sum - amount * weights[i])
                         < weight_sum);
             assert_true(weights[i] != 0 || parts[i] == 0);
