@@ -130,7 +130,7 @@ GET /v1/sites/demo/members
 
 === TEST 12: what is no path of ours
 --- request eval
-["GET /v1/", "GET /v1/sites", "GET /v1/sites/demo/nothing", "GET /v1/sites//settings",
+["GET /v1/", "GET /v1/site", "GET /v1/sites/demo/nothing", "GET /v1/sites//settings",
  "GET /v1/sites/demo/settings/", "GET /v1/sites/demo/members?a=%zz"]
 --- error_code eval: [404, 404, 404, 404, 404, 400]
 --- response_body_like eval: [('"error"') x 6]

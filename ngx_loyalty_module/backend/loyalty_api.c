@@ -23,6 +23,11 @@
 #define WRITE LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, JSON_BODY_MAX
 #define PROGRAM                                                                \
     LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
+#define MINE LOYALTY_SCOPE_SELF, LOYALTY_BODY_NONE, 0
+#define THEIRS LOYALTY_SCOPE_ANY, LOYALTY_BODY_NONE, 0
+#define MANAGE LOYALTY_SCOPE_INSTALLATION, LOYALTY_BODY_NONE, 0
+#define MANAGE_BY LOYALTY_SCOPE_INSTALLATION, LOYALTY_BODY_JSON, JSON_BODY_MAX
+#define ADMIN LOYALTY_SCOPE_ADMIN, LOYALTY_BODY_NONE, 0
 #define QUOTE LOYALTY_SCOPE_READ, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
 #define BULK LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, LOYALTY_API_BODY_MAX
 #define ORDER LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_JSON, LOYALTY_ORDER_SIZE_MAX
@@ -41,6 +46,31 @@
     {POST, "sites/*/" list "/order", PROGRAM, loyalty_api_order_resources}
 
 static const loyalty_api_route_t routes[] = {
+    {POST, "session", LOYALTY_SCOPE_PUBLIC, LOYALTY_BODY_JSON, 4096,
+     loyalty_api_sign_in},
+    {GET, "session", MINE, loyalty_api_get_session},
+    {DELETE, "session", MINE, loyalty_api_sign_out},
+    {PUT, "session/password", LOYALTY_SCOPE_SELF, LOYALTY_BODY_JSON, 4096,
+     loyalty_api_put_password},
+
+    {GET, "staff", MANAGE, loyalty_api_list_staff},
+    {POST, "staff", MANAGE_BY, loyalty_api_create_staff},
+    {GET, "staff/*", MANAGE, loyalty_api_get_staff},
+    {PATCH, "staff/*", MANAGE_BY, loyalty_api_patch_staff},
+    {DELETE, "staff/*", MANAGE, loyalty_api_delete_staff},
+    {GET, "audit", MANAGE, loyalty_api_list_audit},
+
+    {GET, "tokens", THEIRS, loyalty_api_list_tokens},
+    {POST, "tokens", LOYALTY_SCOPE_ANY, LOYALTY_BODY_JSON, JSON_BODY_MAX,
+     loyalty_api_create_token},
+    {DELETE, "tokens/*", THEIRS, loyalty_api_delete_token},
+
+    {GET, "sites", THEIRS, loyalty_api_list_sites},
+    {GET, "sites/*/staff", ADMIN, loyalty_api_list_roles},
+    {PUT, "sites/*/staff/*", LOYALTY_SCOPE_ADMIN, LOYALTY_BODY_JSON,
+     JSON_BODY_MAX, loyalty_api_put_role},
+    {DELETE, "sites/*/staff/*", ADMIN, loyalty_api_delete_role},
+
     {GET, "sites/*/settings", READ, loyalty_api_get_settings},
     {PUT, "sites/*/settings", PROGRAM, loyalty_api_put_settings},
 
@@ -440,7 +470,7 @@ serve(loyalty_api_call_t *call)
     loyalty_store_result_t result;
     const loyalty_api_route_t *route;
     unsigned allowed;
-    bool ok;
+    bool of_site, ok;
 
     if (!loyalty_api_split_uri(call)) {
         loyalty_api_error(call, 400, "invalid_uri",
@@ -459,16 +489,21 @@ serve(loyalty_api_call_t *call)
         return result;
     }
 
-    if (loyalty_site_id_check(call->segments[1]) != LOYALTY_OK) {
+    of_site = strncmp(route->path, "sites/", 6) == 0;
+
+    if (of_site && loyalty_site_id_check(call->segments[1]) != LOYALTY_OK) {
         loyalty_api_not_found(call, "site");
         return LOYALTY_STORE_OK;
     }
 
     call->scope.prefix = call->session->conf->prefix;
-    call->scope.site = call->segments[1];
-    call->audited = route->scope == LOYALTY_SCOPE_WRITE;
+    call->scope.site = of_site ? call->segments[1] : loyalty_str_null;
+    call->audited = route->scope != LOYALTY_SCOPE_READ
+                    && route->scope != LOYALTY_SCOPE_ORDERS;
 
-    if (!read_body(call, route) || !check_idempotency_key(call)) {
+    /* An answer outside a site may hold a secret: it is never kept. */
+    if (!read_body(call, route)
+        || (of_site && !check_idempotency_key(call))) {
         return LOYALTY_STORE_OK;
     }
 
@@ -494,6 +529,9 @@ loyalty_api(loyalty_api_session_t *session,
     explain(&call, serve(&call));
 
     json_decref(call.body);
+    json_decref(call.caller.sites);
+    json_decref(call.caller.scopes);
+    json_decref(call.caller.account);
     loyalty_api_audit_forget(&call);
     loyalty_arena_reset(&session->arena);
 }

@@ -36,6 +36,9 @@ typedef struct {
     loyalty_method_t method;
     loyalty_str_t uri; /* unparsed, with the query */
     loyalty_str_t authorization;
+    loyalty_str_t session;    /* the cookie loyalty_session */
+    loyalty_str_t csrf_token; /* the header X-CSRF-Token */
+    bool insecure;            /* the cookie may travel without TLS */
     loyalty_str_t content_type;
     loyalty_str_t idempotency_key;
     loyalty_str_t if_match;
@@ -53,6 +56,7 @@ typedef struct {
     size_t len;
     char location[LOYALTY_API_HEADER_MAX]; /* empty: no such header */
     char etag[64];
+    char cookie[256]; /* of Set-Cookie */
     char allow[64];
     int retry_after; /* seconds; 0: no such header */
     bool replayed;

@@ -5,6 +5,7 @@
  *   loyalty:s:{site}:audit   t  when   w  who   m  method   p  path
  *                            b  before   a  after, as JSON, where known
  *
+ * What is no site's is in loyalty:audit, written just before the change.
  * What says who a member is stays out: a name that was erased must not live
  * on here.  The oldest entries go (LOYALTY_AUDIT_ENTRIES_MAX).
  */
@@ -81,6 +82,18 @@ method_name(loyalty_method_t method)
                                              : "GET";
 }
 
+/* Of the site, or of the installation. */
+static void
+audit_command(loyalty_api_call_t *call, const char *name, size_t more)
+{
+    if (call->scope.site.len != 0) {
+        loyalty_api_command(call, name, "s", loyalty_str("audit"), more);
+    } else {
+        loyalty_api_global(call, name, loyalty_api_global_key(call, "audit"),
+                           more);
+    }
+}
+
 void
 loyalty_api_audit(loyalty_api_call_t *call)
 {
@@ -94,7 +107,7 @@ loyalty_api_audit(loyalty_api_call_t *call)
     more += call->audit_before != NULL ? 2 : 0;
     more += call->audit_after != NULL ? 2 : 0;
 
-    loyalty_api_command(call, "XADD", "s", loyalty_str("audit"), more);
+    audit_command(call, "XADD", more);
     loyalty_arg_text(commands, "MAXLEN");
     loyalty_arg_text(commands, "~");
     loyalty_arg_int(commands, LOYALTY_AUDIT_ENTRIES_MAX);
@@ -204,13 +217,16 @@ scan(loyalty_api_call_t *call, search_t *search, bool *more)
 
     *more = false;
     loyalty_commands_reset(commands);
-    loyalty_api_command(call, "XREVRANGE", "s", loyalty_str("audit"), 4);
+    audit_command(call, "XREVRANGE", 4);
     loyalty_arg(commands, search->from);
     loyalty_arg_text(commands, search->to);
     loyalty_arg_text(commands, "COUNT");
     loyalty_arg_int(commands, (int64_t)page);
     loyalty_replies_init(&replies);
-    result = loyalty_api_read(call, &replies);
+    result = call->scope.site.len != 0
+                 ? loyalty_api_read(call, &replies)
+                 : loyalty_api_global_read(
+                       call, loyalty_api_global_key(call, "audit"), &replies);
 
     if (result == LOYALTY_STORE_OK
         && replies.list[0]->type != REDIS_REPLY_ARRAY) {
@@ -325,9 +341,11 @@ loyalty_api_list_audit(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
-    result = loyalty_api_program(call, &program);
-    if (result != LOYALTY_STORE_OK || program == NULL) {
-        return result;
+    if (call->scope.site.len != 0) {
+        result = loyalty_api_program(call, &program);
+        if (result != LOYALTY_STORE_OK || program == NULL) {
+            return result;
+        }
     }
 
     search.entries = json_array();

@@ -1,15 +1,23 @@
 /*
- * Who calls: a token, by its hash, with the sites and scopes it is for.
+ * Who calls, and what they may.
+ *
+ *   Authorization: Bearer TOKEN   loyalty:tokens, by the token's hash:
+ *                                 {"name","sites":[],"scopes":[],"expires_at"}
+ *   the cookie loyalty_session    loyalty:session:HASH -> loyalty:staff, the
+ *                                 account as it is now: a role that is taken
+ *                                 away is gone at the next request
  */
 
 #include "loyalty_api_route.h"
+#include "loyalty_api_staff.h"
+#include "loyalty_token.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <strings.h>
 
 #define TOKEN_MAX 512
-#define TOKEN_VALUE_MAX 65536
+#define VALUE_MAX 65536
 
 void
 loyalty_api_sha256(const loyalty_str_t *parts, size_t n, char hex[65])
@@ -61,84 +69,289 @@ contains(const json_t *list, loyalty_str_t name, bool wildcard)
     return false;
 }
 
-/* The token's value: {"name","sites":[],"scopes":[]}. */
-static bool
-check_token(loyalty_api_call_t *call, const loyalty_api_route_t *route,
-            loyalty_str_t value)
+/* The role on a site, or on all of them: 0 none, 1 viewer, 2 editor,
+ * 3 owner. */
+static int
+role_on(const json_t *sites, loyalty_str_t site)
 {
-    loyalty_str_t scope = route->scope == LOYALTY_SCOPE_READ
-                              ? loyalty_str("read") : loyalty_str("write");
-    json_t *json = NULL;
-    const char *name;
-    bool ok = false;
+    static const char *const names[] = {"viewer", "editor", "owner"};
+    const char *key, *role;
+    json_t *value;
+    int best = 0, i;
 
-    if (value.data != NULL && value.len <= TOKEN_VALUE_MAX) {
-        json = json_loadb(value.data, value.len, 0, NULL);
+    json_object_foreach((json_t *)sites, key, value) {
+        role = json_string_value(value);
+        if (role == NULL || (strcmp(key, "*") != 0
+                             && !loyalty_str_eq(loyalty_str_from(key),
+                                                site))) {
+            continue;
+        }
+        for (i = 0; i < 3; i++) {
+            if (strcmp(role, names[i]) == 0 && i + 1 > best) {
+                best = i + 1;
+            }
+        }
     }
 
-    if (!json_is_object(json)) {
-        loyalty_api_error(call, 401, "unauthorized",
-                          "the token is not known");
-    } else if (!contains(json_object_get(json, "sites"), call->segments[1],
-                         true)) {
-        loyalty_api_error(call, 403, "forbidden",
-                          "the token is not for this site");
-    } else if (!contains(json_object_get(json, "scopes"), scope, false)) {
-        loyalty_api_error(call, 403, "forbidden",
-                          "the token has no scope \"%.*s\"", (int)scope.len,
-                          scope.data);
-    } else {
-        ok = true;
-        name = json_string_value(json_object_get(json, "name"));
-        snprintf(call->who, sizeof(call->who), "%s",
-                 name != NULL ? name : "");
-    }
-
-    json_decref(json);
-
-    return ok;
+    return best;
 }
 
-loyalty_store_result_t
-loyalty_api_authorize(loyalty_api_call_t *call,
-                      const loyalty_api_route_t *route, bool *ok)
+bool
+loyalty_api_may(const loyalty_api_call_t *call, loyalty_api_scope_t scope,
+                loyalty_str_t site)
 {
-    loyalty_str_t token = call->request->authorization, prefix, value;
-    loyalty_commands_t *commands = &call->session->commands;
+    static const struct {
+        int role;
+        const char *scope;
+    } needed[] = {
+        [LOYALTY_SCOPE_READ] = {1, "read"},
+        [LOYALTY_SCOPE_WRITE] = {2, "write"},
+        [LOYALTY_SCOPE_ORDERS] = {2, "write"},
+        [LOYALTY_SCOPE_OWN] = {3, "write"},
+        [LOYALTY_SCOPE_ADMIN] = {3, "admin"},
+        [LOYALTY_SCOPE_INSTALLATION] = {3, "admin"},
+    };
+    const loyalty_api_caller_t *caller = &call->caller;
+
+    if (caller->signed_in) {
+        return role_on(caller->sites, site) >= needed[scope].role;
+    }
+
+    return contains(caller->sites, site, true)
+           && contains(caller->scopes, loyalty_str_from(needed[scope].scope),
+                       false);
+}
+
+/* Reads the value at a key, or at a field of it, into the arena as JSON. */
+static loyalty_store_result_t
+read_object(loyalty_api_call_t *call, loyalty_str_t key, json_t **object)
+{
     loyalty_store_result_t result;
     loyalty_replies_t replies;
-    char key[LOYALTY_KEY_MAX], hex[65];
+    loyalty_str_t value;
 
-    *ok = false;
+    *object = NULL;
+    loyalty_replies_init(&replies);
+    result = loyalty_api_global_read(call, key, &replies);
+
+    if (result == LOYALTY_STORE_OK) {
+        if (!loyalty_reply_str(replies.list[0], &value)) {
+            result = LOYALTY_STORE_MALFORMED;
+        } else if (value.data != NULL && value.len <= VALUE_MAX) {
+            *object = json_loadb(value.data, value.len, 0, NULL);
+        }
+    }
+
+    loyalty_replies_free(&replies);
+
+    return result;
+}
+
+static loyalty_store_result_t
+read_token(loyalty_api_call_t *call)
+{
+    loyalty_str_t token = call->request->authorization, key;
+    loyalty_api_caller_t *caller = &call->caller;
+    loyalty_store_result_t result;
+    const char *name;
+    json_t *json, *expires;
+    char hex[65];
 
     if (token.len < 8 || token.len > TOKEN_MAX
         || strncasecmp(token.data, "Bearer ", 7) != 0) {
-        loyalty_api_error(call, 401, "unauthorized",
-                          "send the header Authorization: Bearer TOKEN");
         return LOYALTY_STORE_OK;
     }
 
     token.data += 7;
     token.len -= 7;
     loyalty_api_sha256(&token, 1, hex);
+    key = loyalty_api_global_key(call, "tokens");
+    loyalty_commands_reset(&call->session->commands);
+    loyalty_api_global(call, "HGET", key, 1);
+    loyalty_arg_text(&call->session->commands, hex);
+    result = read_object(call, key, &json);
 
-    prefix = call->session->conf->prefix;
-    snprintf(key, sizeof(key), "%.*s:tokens", (int)prefix.len, prefix.data);
-    loyalty_commands_reset(commands);
-    loyalty_command_words(commands, "HGET", key, hex, NULL);
-    loyalty_replies_init(&replies);
-    result = loyalty_store_call(call->session->store, loyalty_str_from(key),
-                                commands, &replies);
+    expires = json_object_get(json, "expires_at");
 
-    if (result == LOYALTY_STORE_OK) {
-        if (loyalty_reply_str(replies.list[0], &value)) {
-            *ok = check_token(call, route, value);
-        } else {
-            result = LOYALTY_STORE_MALFORMED;
+    if (json_is_object(json)
+        && (expires == NULL || json_integer_value(expires) > call->now)) {
+        caller->sites = json_incref(json_object_get(json, "sites"));
+        caller->scopes = json_incref(json_object_get(json, "scopes"));
+        if (caller->sites == NULL) {
+            caller->sites = json_array();
         }
+        name = json_string_value(json_object_get(json, "name"));
+        snprintf(call->who, sizeof(call->who), "%s", name != NULL ? name : "");
     }
 
-    loyalty_replies_free(&replies);
+    json_decref(json);
+
+    return result;
+}
+
+/* The session's value: {"email","csrf","generation","created_at"}.  Reading
+ * it puts off its end, but not for ever. */
+static loyalty_store_result_t
+read_session(loyalty_api_call_t *call)
+{
+    loyalty_commands_t *commands = &call->session->commands;
+    loyalty_api_caller_t *caller = &call->caller;
+    loyalty_store_result_t result;
+    json_t *session, *account = NULL;
+    const char *email, *csrf;
+    char name[80];
+    loyalty_str_t key;
+
+    if (call->request->session.len == 0
+        || call->request->session.len > TOKEN_MAX) {
+        return LOYALTY_STORE_OK;
+    }
+
+    loyalty_api_sha256(&call->request->session, 1, caller->session);
+    snprintf(name, sizeof(name), "session:%s", caller->session);
+    key = loyalty_api_global_key(call, name);
+    loyalty_commands_reset(commands);
+    loyalty_api_global(call, "GETEX", key, 2);
+    loyalty_arg_text(commands, "EX");
+    loyalty_arg_int(commands, LOYALTY_SESSION_IDLE_MAX);
+    result = read_object(call, key, &session);
+
+    caller->expires_at = json_integer_value(json_object_get(session,
+                                                            "created_at"))
+                         + LOYALTY_SESSION_MAX * INT64_C(1000);
+    email = json_string_value(json_object_get(session, "email"));
+    csrf = json_string_value(json_object_get(session, "csrf"));
+
+    if (result == LOYALTY_STORE_OK && email != NULL && csrf != NULL
+        && caller->expires_at > call->now) {
+        result = loyalty_api_read_account(call, loyalty_str_from(email),
+                                          &account);
+    }
+
+    if (account != NULL && !json_is_true(json_object_get(account, "disabled"))
+        && json_equal(json_object_get(account, "generation"),
+                      json_object_get(session, "generation"))) {
+        caller->signed_in = true;
+        caller->account = account;
+        caller->sites = json_incref(json_object_get(account, "sites"));
+        snprintf(caller->csrf, sizeof(caller->csrf), "%s", csrf);
+        snprintf(call->who, sizeof(call->who), "%s", email);
+    } else {
+        json_decref(account);
+    }
+
+    json_decref(session);
+
+    return result;
+}
+
+loyalty_store_result_t
+loyalty_api_read_account(loyalty_api_call_t *call, loyalty_str_t email,
+                         json_t **account)
+{
+    loyalty_str_t key = loyalty_api_global_key(call, "staff");
+
+    loyalty_commands_reset(&call->session->commands);
+    loyalty_api_global(call, "HGET", key, 1);
+    loyalty_arg(&call->session->commands, email);
+
+    return read_object(call, key, account);
+}
+
+/* A page of another site makes the browser send the cookie, not the header. */
+static bool
+is_forged(const loyalty_api_call_t *call)
+{
+    return call->caller.signed_in
+           && call->request->method != LOYALTY_METHOD_GET
+           && !loyalty_secret_eq(call->request->csrf_token,
+                                 loyalty_str_from(call->caller.csrf));
+}
+
+static bool
+is_allowed(loyalty_api_call_t *call, const loyalty_api_route_t *route)
+{
+    const loyalty_api_caller_t *caller = &call->caller;
+    loyalty_str_t site = loyalty_str("*");
+
+    if (caller->sites == NULL) {
+        loyalty_api_error(call, 401, "unauthorized",
+                          call->request->authorization.len != 0
+                              ? "the token is not known"
+                              : "sign in, or send the header Authorization: "
+                                "Bearer TOKEN");
+        return false;
+    }
+
+    if (is_forged(call)) {
+        loyalty_api_error(call, 403, "csrf", "send the csrf_token of the "
+                          "session in the header X-CSRF-Token");
+        return false;
+    }
+
+    if (route->scope == LOYALTY_SCOPE_ANY
+        || (route->scope == LOYALTY_SCOPE_SELF && caller->signed_in)) {
+        return true;
+    }
+
+    if (route->scope == LOYALTY_SCOPE_SELF) {
+        loyalty_api_error(call, 403, "forbidden", "a token has no session");
+        return false;
+    }
+
+    if (route->scope != LOYALTY_SCOPE_INSTALLATION) {
+        site = call->segments[1];
+    }
+
+    if (loyalty_api_may(call, route->scope, site)) {
+        return true;
+    }
+
+    if (caller->signed_in) {
+        loyalty_api_error(call, 403, "forbidden",
+                          role_on(caller->sites, site) == 0
+                              ? "you have no role on this site"
+                              : "your role does not allow this");
+    } else if (!contains(caller->sites, site, true)) {
+        loyalty_api_error(call, 403, "forbidden",
+                          "the token is not for this site");
+    } else {
+        loyalty_api_error(call, 403, "forbidden",
+                          "the token has no scope for this");
+    }
+
+    return false;
+}
+
+bool
+loyalty_api_is_owner(loyalty_api_call_t *call)
+{
+    if (loyalty_api_may(call, LOYALTY_SCOPE_OWN, call->scope.site)) {
+        return true;
+    }
+
+    loyalty_api_error(call, 403, "forbidden",
+                      "only an owner of the site may do this");
+    return false;
+}
+
+loyalty_store_result_t
+loyalty_api_authorize(loyalty_api_call_t *call,
+                      const loyalty_api_route_t *route, bool *ok)
+{
+    loyalty_store_result_t result;
+
+    *ok = route->scope == LOYALTY_SCOPE_PUBLIC;
+
+    if (*ok) {
+        return LOYALTY_STORE_OK;
+    }
+
+    result = call->request->authorization.len != 0 ? read_token(call)
+                                                   : read_session(call);
+    if (result == LOYALTY_STORE_OK) {
+        *ok = is_allowed(call, route);
+    }
 
     return result;
 }

@@ -157,10 +157,10 @@ loyalty_api_limit(loyalty_api_call_t *call, size_t *limit)
 loyalty_str_t
 loyalty_api_path(loyalty_api_call_t *call)
 {
-    size_t i, len = 0;
+    size_t from = call->scope.site.len != 0 ? 2 : 0, i, len = 0;
     char *path, *p;
 
-    for (i = 2; i < call->nsegments; i++) {
+    for (i = from; i < call->nsegments; i++) {
         len += call->segments[i].len + 1;
     }
 
@@ -170,7 +170,7 @@ loyalty_api_path(loyalty_api_call_t *call)
         return loyalty_str("");
     }
 
-    for (i = 2; i < call->nsegments; i++) {
+    for (i = from; i < call->nsegments; i++) {
         memcpy(p, call->segments[i].data, call->segments[i].len);
         p += call->segments[i].len;
         *p++ = '/';
@@ -247,6 +247,74 @@ loyalty_api_command(loyalty_api_call_t *call, const char *name,
 {
     loyalty_command(&call->session->commands, name, 2 + more);
     loyalty_arg_key(&call->session->commands, &call->scope, kind, rest);
+}
+
+loyalty_str_t
+loyalty_api_global_key(loyalty_api_call_t *call, const char *name)
+{
+    loyalty_str_t prefix = call->session->conf->prefix;
+    size_t size = prefix.len + strlen(name) + 2;
+    char *key = loyalty_alloc(call->arena, size);
+
+    if (key == NULL) {
+        call->session->commands.failed = true;
+        return loyalty_str("");
+    }
+
+    snprintf(key, size, "%.*s:%s", (int)prefix.len, prefix.data, name);
+
+    return (loyalty_str_t){key, size - 1};
+}
+
+void
+loyalty_api_global(loyalty_api_call_t *call, const char *name,
+                   loyalty_str_t key, size_t more)
+{
+    loyalty_command(&call->session->commands, name, 2 + more);
+    loyalty_arg(&call->session->commands, key);
+}
+
+loyalty_store_result_t
+loyalty_api_global_read(loyalty_api_call_t *call, loyalty_str_t key,
+                        loyalty_replies_t *replies)
+{
+    return loyalty_store_call(call->session->store, key,
+                              &call->session->commands, replies);
+}
+
+loyalty_store_result_t
+loyalty_api_global_write(loyalty_api_call_t *call, loyalty_str_t key,
+                         int64_t *reply)
+{
+    loyalty_str_t audit = loyalty_api_global_key(call, "audit");
+    loyalty_commands_t change = call->session->commands;
+    loyalty_store_result_t result;
+    loyalty_replies_t replies;
+
+    loyalty_commands_init(&call->session->commands);
+    loyalty_replies_init(&replies);
+    loyalty_api_audit(call);
+    result = loyalty_api_global_read(call, audit, &replies);
+    loyalty_commands_free(&call->session->commands);
+    call->session->commands = change;
+
+    if (result == LOYALTY_STORE_OK
+        && replies.list[0]->type != REDIS_REPLY_STRING) {
+        result = LOYALTY_STORE_REFUSED;
+    }
+
+    if (result == LOYALTY_STORE_OK) {
+        result = loyalty_api_global_read(call, key, &replies);
+    }
+
+    if (result == LOYALTY_STORE_OK
+        && !loyalty_reply_int(replies.list[0], reply)) {
+        result = LOYALTY_STORE_REFUSED;
+    }
+
+    loyalty_replies_free(&replies);
+
+    return result;
 }
 
 void

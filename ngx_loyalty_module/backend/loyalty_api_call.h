@@ -19,6 +19,17 @@
 #define LOYALTY_API_QUERY_MAX 16
 #define LOYALTY_API_WHO_MAX 256
 
+/* Who calls: a member of staff with a session, or a token. */
+typedef struct {
+    bool signed_in; /* a session */
+    json_t *sites;  /* {"demo":"editor","*":"viewer"}, or of a token ["demo"] */
+    json_t *scopes; /* of a token: ["read","write","admin"] */
+    json_t *account;
+    char session[65]; /* the hash that names it */
+    char csrf[64];
+    loyalty_instant_t expires_at;
+} loyalty_api_caller_t;
+
 struct loyalty_api_session_s {
     const loyalty_store_conf_t *conf;
     loyalty_store_t *store;
@@ -50,6 +61,7 @@ typedef struct {
     size_t nquery;
 
     json_t *body; /* of a JSON route; NULL otherwise */
+    loyalty_api_caller_t caller;
     char who[LOYALTY_API_WHO_MAX]; /* the token's name, the account's e-mail */
     char fingerprint[65]; /* of an idempotent request; empty: it is not */
 
@@ -141,6 +153,28 @@ void loyalty_api_set_instant(json_t *object, const char *name,
 /* Sends session->commands, the replies into `replies` (emptied first). */
 loyalty_store_result_t loyalty_api_read(loyalty_api_call_t *call,
                                         loyalty_replies_t *replies);
+
+/* A key that is no site's, "loyalty:staff"; and one command on it. */
+loyalty_str_t loyalty_api_global_key(loyalty_api_call_t *call,
+                                     const char *name);
+void loyalty_api_global(loyalty_api_call_t *call, const char *name,
+                        loyalty_str_t key, size_t more);
+/* Sends session->commands to where that key lies. */
+loyalty_store_result_t loyalty_api_global_read(loyalty_api_call_t *call,
+                                               loyalty_str_t key,
+                                               loyalty_replies_t *replies);
+
+/*
+ * The one command of session->commands on that key, which changes it, after
+ * its entry in the installation's audit: what is not in the audit has not
+ * happened.  The reply goes to *reply: an integer.
+ */
+loyalty_store_result_t loyalty_api_global_write(loyalty_api_call_t *call,
+                                                loyalty_str_t key,
+                                                int64_t *reply);
+
+/* The caller is an owner of the site; false: 403 is written. */
+bool loyalty_api_is_owner(loyalty_api_call_t *call);
 
 /* Appends a command of a name, a key and `more` arguments to come. */
 void loyalty_api_command(loyalty_api_call_t *call, const char *name,
@@ -248,6 +282,25 @@ loyalty_store_result_t loyalty_api_get_job(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_cancel_job(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_list_audit(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_sign_in(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_session(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_sign_out(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_put_password(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_list_sites(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_list_staff(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_create_staff(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_staff(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_patch_staff(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_staff(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_list_roles(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_put_role(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_role(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_list_tokens(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_create_token(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_token(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_stats(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_list_dead(loyalty_api_call_t *call);

@@ -251,6 +251,10 @@ loyalty_api_delete_member(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
+    if (erased && !loyalty_api_is_owner(call)) {
+        return LOYALTY_STORE_OK;
+    }
+
     result = loyalty_api_load_member(call, id, NULL, &slot);
     if (result != LOYALTY_STORE_OK || slot == NULL) {
         return result;

@@ -247,6 +247,12 @@ loyalty_api_edit_check(loyalty_api_call_t *call, loyalty_api_edit_t *edit,
 
     loyalty_program_free(edit->program);
     edit->program = program;
+
+    if (!edit->draft && edit->active != program->settings.active
+        && !loyalty_api_is_owner(call)) {
+        return LOYALTY_STORE_OK;
+    }
+
     result = keeps_currency(call, edit, ok);
 
     if (result == LOYALTY_STORE_OK && !*ok) {
@@ -498,6 +504,7 @@ loyalty_api_put_settings(loyalty_api_call_t *call)
     if (result == LOYALTY_STORE_OK && edit.document == NULL && edit.draft) {
         loyalty_api_not_found(call, "site");
     } else if (result == LOYALTY_STORE_OK
+               && (edit.document != NULL || loyalty_api_is_owner(call))
                && !(edit.document != NULL && loyalty_api_refuses_any(call))
                && loyalty_api_edit_matches(call, &edit)) {
         result = replace_settings(call, &edit);

@@ -11,11 +11,31 @@
 
 #include "loyalty_api_call.h"
 
-/* What the caller must be allowed. */
+/*
+ * What the caller must be allowed, by a role on the site of the path (a
+ * session) or a scope of the token.
+ *
+ *                 session      token        audited
+ *   READ          viewer       read
+ *   WRITE         editor       write        yes
+ *   ORDERS        editor       write        no: many a second
+ *   OWN           owner        write        yes
+ *   ADMIN         owner        admin        yes
+ *   INSTALLATION  owner of *   admin of *   yes
+ *   ANY           whoever is signed in; the handler shows what is theirs
+ *   SELF          a session only
+ *   PUBLIC        anybody
+ */
 typedef enum {
     LOYALTY_SCOPE_READ,
     LOYALTY_SCOPE_WRITE,
-    LOYALTY_SCOPE_ORDERS /* to write, many a second: not audited */
+    LOYALTY_SCOPE_ORDERS,
+    LOYALTY_SCOPE_OWN,
+    LOYALTY_SCOPE_ADMIN,
+    LOYALTY_SCOPE_INSTALLATION,
+    LOYALTY_SCOPE_ANY,
+    LOYALTY_SCOPE_SELF,
+    LOYALTY_SCOPE_PUBLIC
 } loyalty_api_scope_t;
 
 typedef enum {
@@ -37,9 +57,14 @@ typedef struct {
  * well formed, or no path of ours. */
 bool loyalty_api_split_uri(loyalty_api_call_t *call);
 
-/* Who calls, and whether they may.  *ok false: the error is written. */
+/* Who calls, and whether they may do what the route does.  *ok false: the
+ * error is written. */
 loyalty_store_result_t loyalty_api_authorize(loyalty_api_call_t *call,
                                              const loyalty_api_route_t *route,
                                              bool *ok);
+
+/* Whether the caller may do that on a site, "*" being all of them. */
+bool loyalty_api_may(const loyalty_api_call_t *call, loyalty_api_scope_t scope,
+                     loyalty_str_t site);
 
 #endif

@@ -17,6 +17,8 @@ typedef struct {
     loyalty_store_conf_t    api;
     loyalty_store_conf_t    jobs;          /* the same, stops at a reload */
     loyalty_delivery_conf_t *delivery;     /* NULL: messages wait */
+    ngx_str_t               preview_secret;
+    ngx_uint_t              insecure;      /* session cookies without TLS */
 } ngx_http_loyalty_backend_main_conf_t;
 
 

@@ -20,6 +20,8 @@
 
 static char *ngx_http_loyalty_backend(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_int_t ngx_http_loyalty_backend_parameter(ngx_conf_t *cf,
+    ngx_http_loyalty_backend_main_conf_t *bmcf, ngx_str_t *value);
 static void *ngx_http_loyalty_backend_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_backend_init_main_conf(ngx_conf_t *cf,
     void *conf);
@@ -36,7 +38,7 @@ static void ngx_http_loyalty_backend_exit_process(ngx_cycle_t *cycle);
 static ngx_command_t  ngx_http_loyalty_backend_commands[] = {
 
     { ngx_string("loyalty_backend"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
       ngx_http_loyalty_backend,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -89,6 +91,8 @@ ngx_http_loyalty_backend(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_loyalty_backend_main_conf_t  *bmcf = conf;
 
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
     ngx_http_core_loc_conf_t  *clcf;
 
     static ngx_str_t  api = ngx_string("loyalty_api");
@@ -101,6 +105,17 @@ ngx_http_loyalty_backend(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     clcf->handler = ngx_http_loyalty_backend_handler;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_http_loyalty_backend_parameter(cf, bmcf, &value[i])
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
 
     /* Routes have limits of their own; this one is for the longest. */
 
@@ -118,6 +133,41 @@ ngx_http_loyalty_backend(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* What is said in one place holds for all of the back end. */
+
+static ngx_int_t
+ngx_http_loyalty_backend_parameter(ngx_conf_t *cf,
+    ngx_http_loyalty_backend_main_conf_t *bmcf, ngx_str_t *value)
+{
+    ngx_str_t  name;
+
+    if (ngx_strcmp(value->data, "cookie=insecure") == 0) {
+        bmcf->insecure = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_strcmp(value->data, "cookie=secure") == 0) {
+        bmcf->insecure = 0;
+        return NGX_OK;
+    }
+
+    if (ngx_strncmp(value->data, "preview_secret=", 15) == 0) {
+        name.data = value->data + 15;
+        name.len = value->len - 15;
+
+        return ngx_loyalty_conf_secret(cf, "the preview_secret of "
+                                       "\"loyalty_backend\"", &name,
+                                       &bmcf->preview_secret);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\", \"loyalty_backend\" takes "
+                       "cookie=secure|insecure and preview_secret=FILE", value);
+
+    return NGX_ERROR;
 }
 
 

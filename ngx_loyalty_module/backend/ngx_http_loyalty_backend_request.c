@@ -59,6 +59,7 @@ static ngx_int_t ngx_http_loyalty_backend_copy_body(
     ngx_http_loyalty_backend_op_t *op);
 static ngx_int_t ngx_http_loyalty_backend_copy(ngx_pool_t *pool,
     ngx_str_t *from, loyalty_str_t *to);
+static ngx_int_t ngx_http_loyalty_backend_cookie(ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_backend_copy_headers(
     ngx_http_loyalty_backend_op_t *op);
 static ngx_int_t ngx_http_loyalty_backend_post(
@@ -313,6 +314,7 @@ ngx_http_loyalty_backend_op(ngx_http_request_t *r)
     op->task = task;
     op->file = NGX_INVALID_FILE;
     op->conf = &bmcf->api;
+    op->api.insecure = bmcf->insecure;
 
     op->timer.data = op;
     op->timer.handler = ngx_http_loyalty_backend_timeout;
@@ -350,12 +352,24 @@ ngx_http_loyalty_backend_copy(ngx_pool_t *pool, ngx_str_t *from,
 static ngx_int_t
 ngx_http_loyalty_backend_copy_headers(ngx_http_loyalty_backend_op_t *op)
 {
-    ngx_uint_t           i;
+    ngx_str_t            value;
+    ngx_uint_t           i, n;
     ngx_list_part_t     *part;
     ngx_table_elt_t     *h;
     ngx_http_request_t  *r;
 
-    static ngx_str_t     idempotency_key = ngx_string("idempotency-key");
+    static struct {
+        ngx_str_t        name;
+        size_t           offset;
+        ngx_uint_t       cookie;
+    } headers[] = {
+        { ngx_string("idempotency-key"),
+          offsetof(loyalty_api_request_t, idempotency_key), 0 },
+        { ngx_string("x-csrf-token"),
+          offsetof(loyalty_api_request_t, csrf_token), 0 },
+        { ngx_string("cookie"),
+          offsetof(loyalty_api_request_t, session), 1 },
+    };
 
     r = op->request;
 
@@ -415,17 +429,74 @@ ngx_http_loyalty_backend_copy_headers(ngx_http_loyalty_backend_op_t *op)
             i = 0;
         }
 
-        if (h[i].key.len == idempotency_key.len
-            && ngx_strncasecmp(h[i].key.data, idempotency_key.data,
-                               idempotency_key.len)
-               == 0)
-        {
-            return ngx_http_loyalty_backend_copy(op->pool, &h[i].value,
-                                                 &op->api.idempotency_key);
+        for (n = 0; n < sizeof(headers) / sizeof(headers[0]); n++) {
+
+            if (h[i].key.len != headers[n].name.len
+                || ngx_strncasecmp(h[i].key.data, headers[n].name.data,
+                                   headers[n].name.len)
+                   != 0)
+            {
+                continue;
+            }
+
+            value = h[i].value;
+
+            if (headers[n].cookie
+                && ngx_http_loyalty_backend_cookie(&value) != NGX_OK)
+            {
+                continue;
+            }
+
+            if (ngx_http_loyalty_backend_copy(
+                    op->pool, &value,
+                    (loyalty_str_t *) ((u_char *) &op->api
+                                       + headers[n].offset))
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
         }
     }
 
     return NGX_OK;
+}
+
+
+/* From a header Cookie (RFC 6265, 4.2) to the value of ours in it. */
+
+static ngx_int_t
+ngx_http_loyalty_backend_cookie(ngx_str_t *value)
+{
+    u_char  *p, *last, *end;
+
+    static ngx_str_t  name = ngx_string("loyalty_session=");
+
+    p = value->data;
+    last = p + value->len;
+
+    while (p < last) {
+
+        while (p < last && (*p == ' ' || *p == ';')) {
+            p++;
+        }
+
+        end = ngx_strlchr(p, last, ';');
+        if (end == NULL) {
+            end = last;
+        }
+
+        if ((size_t) (end - p) > name.len
+            && ngx_strncmp(p, name.data, name.len) == 0)
+        {
+            value->data = p + name.len;
+            value->len = end - value->data;
+            return NGX_OK;
+        }
+
+        p = end;
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -792,6 +863,8 @@ ngx_http_loyalty_backend_send_header(ngx_http_request_t *r,
         || ngx_http_loyalty_backend_header(r, "Allow", response->allow)
             != NGX_OK
         || ngx_http_loyalty_backend_header(r, "Location", response->location)
+            != NGX_OK
+        || ngx_http_loyalty_backend_header(r, "Set-Cookie", response->cookie)
             != NGX_OK
         || ngx_http_loyalty_backend_header(r, "Retry-After",
                                    response->retry_after ? (char *) retry : "")

@@ -320,4 +320,23 @@
 /* The log of what was blocked keeps the newest. */
 #define LOYALTY_BLOCKED_MAX 100000
 
+/* A session, in seconds: unused, and in all. */
+#define LOYALTY_SESSION_IDLE_MAX 7200
+#define LOYALTY_SESSION_MAX 43200
+
+/* A password; libcrypt takes no longer one. */
+#define LOYALTY_PASSWORD_MIN 12
+#define LOYALTY_PASSWORD_MAX 256
+
+/* Sign-ins that may fail before each next one waits twice as long, up to a
+ * quarter of an hour, in seconds. */
+#define LOYALTY_SIGN_IN_TRIES 5
+#define LOYALTY_SIGN_IN_WAIT_MAX 900
+
+/* Passwords hashed at a time, each with 16 MB; more sign-ins are put off. */
+#define LOYALTY_PASSWORDS_AT_ONCE 2
+
+/* Sites of an account, and of a token. */
+#define LOYALTY_STAFF_SITES_MAX 1000
+
 #endif

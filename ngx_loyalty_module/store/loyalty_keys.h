@@ -42,6 +42,11 @@
  *   loyalty:i:{site}:key              string  idempotency answers, 24 h
  *   loyalty:sites                     set     site ids
  *   loyalty:tokens                    hash    sha256 -> scopes
+ *   loyalty:staff                     hash    e-mail -> account, JSON
+ *   loyalty:session:SHA256            string  session, JSON, with a TTL
+ *   loyalty:lock:{SHA256}             string  no sign-in for this e-mail now
+ *   loyalty:tries:{SHA256}            string  sign-ins that failed, a day
+ *   loyalty:audit                     stream  changes of staff and tokens
  *
  * Tracked: loyalty:m: and loyalty:p: are the prefixes whose changes Redis
  * tells the edge; nothing else may begin with them.
