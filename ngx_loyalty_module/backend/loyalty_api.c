@@ -106,6 +106,8 @@ static const loyalty_api_route_t routes[] = {
     {DELETE, "sites/*/members/*", ACT, loyalty_api_delete_member},
     {GET, "sites/*/members/*/orders", READ, loyalty_api_member_orders},
     {GET, "sites/*/members/*/ledger", READ, loyalty_api_member_ledger},
+    {GET, "sites/*/members/*/consents", READ, loyalty_api_member_consents},
+    {GET, "sites/*/members/*/export", READ, loyalty_api_member_export},
 
     {POST, "sites/*/orders", ORDER, loyalty_api_post_order},
     {POST, "sites/*/orders/batch", ORDERS, loyalty_api_post_orders},

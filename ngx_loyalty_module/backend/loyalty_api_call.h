@@ -269,6 +269,8 @@ loyalty_store_result_t loyalty_api_delete_member(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_bulk(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_orders(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_ledger(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_member_consents(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_member_export(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_post_order(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_post_orders(loyalty_api_call_t *call);

@@ -58,6 +58,8 @@ loyalty_api_load_member(loyalty_api_call_t *call, loyalty_str_t id,
 
     *slot = NULL;
     call->session->watching = true;
+    change->origin = (loyalty_origin_t){loyalty_str_from(call->who),
+                                        loyalty_str("api")};
     result = loyalty_member_load(change, &call->scope, &id, 1, reads);
     if (result != LOYALTY_STORE_OK) {
         return result;
@@ -82,10 +84,43 @@ loyalty_api_begin(loyalty_api_call_t *call)
     loyalty_member_change_write(&call->session->change, commands);
 }
 
+/* What core/ cannot know: the statuses that there are, and who asks. */
+static void
+check_body(loyalty_api_call_t *call, const loyalty_member_t *member,
+           loyalty_problems_t *problems)
+{
+    loyalty_member_change_t *change = &call->session->change;
+    const json_t *source = json_object_get(call->body, "consent_source");
+
+    if (json_object_get(call->body, "manual_status") != NULL
+        && member->manual_tier.len != 0
+        && loyalty_program_tier(change->program, member->manual_tier)
+               == NULL) {
+        loyalty_problem(problems, "/manual_status", "must be the id of a "
+                        "status");
+    }
+
+    if (source == NULL) {
+        return;
+    }
+
+    if (!json_is_string(source) || json_string_length(source) == 0
+        || json_string_length(source) > LOYALTY_MEMBER_TEXT_MAX) {
+        loyalty_problem(problems, "/consent_source", "must be a text of 1 to "
+                        "%d bytes", LOYALTY_MEMBER_TEXT_MAX);
+        return;
+    }
+
+    change->origin.source = (loyalty_str_t){json_string_value(source),
+                                            json_string_length(source)};
+}
+
 /* Applies the body to the member; false: the response is written. */
 static bool
-edit_member(loyalty_api_call_t *call, loyalty_member_t *member)
+edit_member(loyalty_api_call_t *call, loyalty_member_slot_t *slot)
 {
+    const loyalty_program_t *program = call->session->change.program;
+    loyalty_member_t *member = &slot->member;
     loyalty_problems_t problems;
     loyalty_status_t status;
     size_t n;
@@ -93,22 +128,32 @@ edit_member(loyalty_api_call_t *call, loyalty_member_t *member)
     loyalty_problems_init(&problems, call->arena);
     status = loyalty_member_edit(member, call->body, call->arena, &problems);
 
-    switch (status) {
-    case LOYALTY_OK:
+    if (status == LOYALTY_OK || status == LOYALTY_ERROR_INVALID) {
+        check_body(call, member, &problems);
+    }
+
+    if (status == LOYALTY_OK && problems.count == 0) {
+        slot->effects.tier_from = member->tier;
+        if (program->settings.active
+            && json_object_get(call->body, "manual_status") != NULL) {
+            loyalty_member_retier(member, program, call->now);
+        }
+        slot->effects.tier_to = member->tier;
         return true;
-    case LOYALTY_ERROR_REFUSED:
+    }
+
+    if (status == LOYALTY_ERROR_REFUSED) {
         loyalty_api_error(call, 409, "deleted", "the member is deleted");
-        return false;
-    case LOYALTY_ERROR_MEMORY:
+    } else if (status == LOYALTY_ERROR_MEMORY) {
         loyalty_api_error(call, 500, "memory", "out of memory");
-        return false;
-    default:
+    } else {
         n = problems.count < LOYALTY_PROBLEMS_MAX ? problems.count
                                                   : LOYALTY_PROBLEMS_MAX;
         loyalty_api_problems(call, 422, "invalid", "the member is not valid",
                              problems.list, n, "");
-        return false;
     }
+
+    return false;
 }
 
 static void
@@ -161,7 +206,7 @@ loyalty_api_create_member(loyalty_api_call_t *call)
     slot->member.registered = true;
     slot->member.signed_up_at = call->now;
 
-    return edit_member(call, &slot->member) ? commit_member(call, 201, slot)
+    return edit_member(call, slot) ? commit_member(call, 201, slot)
                                             : LOYALTY_STORE_OK;
 }
 
@@ -228,7 +273,7 @@ loyalty_api_patch_member(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
-    return edit_member(call, &slot->member) ? commit_member(call, 200, slot)
+    return edit_member(call, slot) ? commit_member(call, 200, slot)
                                             : LOYALTY_STORE_OK;
 }
 

@@ -199,8 +199,8 @@ write_visits(loyalty_apply_tools_t *tools, loyalty_apply_site_t *site,
     loyalty_store_result_t result;
     loyalty_replies_t replies;
     loyalty_arena_t arena;
-    loyalty_member_writer_t writer = {&site->scope, NULL, &arena,
-                                      &tools->commands};
+    loyalty_member_writer_t writer = {.scope = &site->scope, .arena = &arena,
+                                      .commands = &tools->commands};
     const redisReply *list;
     loyalty_str_t bytes = loyalty_str_null;
 

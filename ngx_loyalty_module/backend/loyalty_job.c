@@ -397,6 +397,8 @@ loyalty_job_change(loyalty_job_t *job, const loyalty_str_t *ids, size_t n,
         loyalty_commands_append(&fence, reads);
     }
 
+    job->change->origin = (loyalty_origin_t){
+        job->by, loyalty_str_from(job->kind != NULL ? job->kind->name : "")};
     result = loyalty_member_change(job->change, &job->scope, ids, n, &fence,
                                    decide_step, &step);
     loyalty_commands_free(&fence);

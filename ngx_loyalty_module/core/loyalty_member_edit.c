@@ -251,6 +251,87 @@ take_attributes(edit_t *edit, const json_t *value)
     }
 }
 
+/* Enough to catch a name in the wrong column; who is reached is for the mail
+ * server to say. */
+static void
+check_email(edit_t *edit, loyalty_str_t email)
+{
+    const char *at = email.len == 0 ? NULL
+                                    : memchr(email.data, '@', email.len);
+
+    if (email.len != 0
+        && (at == NULL || at == email.data || at == email.data + email.len - 1
+            || memchr(at + 1, '@',
+                      (size_t)(email.data + email.len - at - 1)) != NULL
+            || memchr(email.data, ' ', email.len) != NULL)) {
+        report(edit, "", "email", "must be an address, name@domain");
+    }
+}
+
+static void
+check_phone(edit_t *edit, loyalty_str_t phone)
+{
+    size_t i, digits = 0;
+
+    for (i = 0; i < phone.len; i++) {
+        digits += phone.data[i] >= '0' && phone.data[i] <= '9';
+        if (strchr("0123456789+-()./ ", phone.data[i]) == NULL) {
+            break;
+        }
+    }
+
+    if (i < phone.len || (phone.len != 0 && (digits < 3 || digits > 20))) {
+        report(edit, "", "phone", "must be 3 to 20 digits, with + - ( ) . / "
+               "and blanks between them");
+    }
+}
+
+static void
+check_locale(edit_t *edit, loyalty_str_t locale)
+{
+    size_t i;
+
+    for (i = 0; i < locale.len && i <= LOYALTY_LOCALE_MAX; i++) {
+        if (strchr("-_", locale.data[i]) == NULL
+            && !((locale.data[i] | 0x20) >= 'a' && (locale.data[i] | 0x20) <= 'z')
+            && !(locale.data[i] >= '0' && locale.data[i] <= '9')) {
+            break;
+        }
+    }
+
+    if (i < locale.len || i > LOYALTY_LOCALE_MAX) {
+        report(edit, "", "locale", "must be a language tag: en, fr-CA");
+    }
+}
+
+static void
+take_manual(edit_t *edit, const json_t *fields)
+{
+    loyalty_member_t *member = edit->member;
+    const json_t *status = json_object_get(fields, "manual_status");
+    const json_t *until = json_object_get(fields, "manual_until");
+
+    if (status != NULL) {
+        member->manual_until = LOYALTY_UNKNOWN;
+        if (take_text(edit, "", "manual_status", status, &member->manual_tier)
+            && member->manual_tier.len != 0) {
+            member->manual_until = LOYALTY_NEVER;
+        }
+    }
+
+    if (until == NULL) {
+        return;
+    }
+
+    if (member->manual_tier.len == 0) {
+        report(edit, "", "manual_until", "needs a manual_status");
+    } else if (json_is_null(until)) {
+        member->manual_until = LOYALTY_NEVER;
+    } else {
+        take_instant(edit, "manual_until", until, &member->manual_until);
+    }
+}
+
 static void
 take_field(edit_t *edit, const char *key, const json_t *value)
 {
@@ -278,7 +359,9 @@ take_field(edit_t *edit, const char *key, const json_t *value)
         take_clubs(edit, value);
     } else if (strcmp(key, "attributes") == 0) {
         take_attributes(edit, value);
-    } else if (strcmp(key, "id") != 0) {
+    } else if (strcmp(key, "id") != 0 && strcmp(key, "consent_source") != 0
+               && strcmp(key, "manual_status") != 0
+               && strcmp(key, "manual_until") != 0) {
         report(edit, "", key, "is not a field that can be set");
     }
 }
@@ -297,6 +380,17 @@ loyalty_member_edit(loyalty_member_t *member, const json_t *fields,
 
     json_object_foreach((json_t *)fields, key, value) {
         take_field(&edit, key, value);
+    }
+
+    take_manual(&edit, fields);
+    if (json_object_get(fields, "email") != NULL) {
+        check_email(&edit, member->email);
+    }
+    if (json_object_get(fields, "phone") != NULL) {
+        check_phone(&edit, member->phone);
+    }
+    if (json_object_get(fields, "locale") != NULL) {
+        check_locale(&edit, member->locale);
     }
 
     if (edit.status != LOYALTY_OK) {

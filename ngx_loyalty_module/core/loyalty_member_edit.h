@@ -11,9 +11,11 @@
 
 /*
  * Applies the fields of a JSON object: email, phone, messenger_id, line_id,
- * name, locale, registered, signed_up_at, consent, clubs, attributes.  null
- * empties a field; `consent` and `attributes` are merged.  An unknown field is
- * a problem; `id` is left to the caller.  Strings are copied to the arena.
+ * name, locale, registered, signed_up_at, consent, clubs, attributes,
+ * manual_status and manual_until (null: for good).  null empties a field;
+ * `consent` and `attributes` are merged.  An unknown field is a problem; `id`,
+ * `consent_source` and whether there is such a status are left to the caller.
+ * Strings are copied to the arena.
  *
  * LOYALTY_ERROR_INVALID changes nothing that is kept: the caller throws the
  * member away.  LOYALTY_ERROR_REFUSED: the member is deleted.

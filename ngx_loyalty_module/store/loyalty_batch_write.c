@@ -170,8 +170,10 @@ loyalty_batch_write(loyalty_batch_t *batch, loyalty_str_t lease,
                     int64_t lease_ms, loyalty_instant_t now,
                     loyalty_commands_t *commands)
 {
-    loyalty_member_writer_t writer = {&batch->scope, batch->program,
-                                      &batch->loaded, commands};
+    loyalty_member_writer_t writer = {.scope = &batch->scope,
+                                      .program = batch->program,
+                                      .arena = &batch->loaded,
+                                      .commands = commands};
     const loyalty_batch_event_t *event;
     size_t i;
 

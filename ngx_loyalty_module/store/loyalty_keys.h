@@ -9,6 +9,7 @@
  *   loyalty:l:{site}:member           stream  points ledger entries
  *   loyalty:c:{site}:member           stream  credits ledger entries
  *   loyalty:mo:{site}:member          zset    order ids by placed_at
+ *   loyalty:ch:{site}:member          stream  history of consent
  *   loyalty:mi:{site}                 zset    member ids, lexical
  *   loyalty:ie:{site}                 zset    folded email \0 member
  *   loyalty:ip:{site}                 zset    phone's digits \0 member

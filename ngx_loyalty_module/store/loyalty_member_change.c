@@ -5,8 +5,6 @@
 
 #include "loyalty_member_change.h"
 
-#include "loyalty_member_write.h"
-
 #define TRIES 50 /* of one transaction; each has lost to somebody's success */
 
 void
@@ -152,7 +150,8 @@ loyalty_member_change_write(loyalty_member_change_t *change,
                             loyalty_commands_t *commands)
 {
     loyalty_member_writer_t writer = {&change->scope, change->program,
-                                      &change->arena, commands};
+                                      &change->arena, commands,
+                                      change->origin};
     const loyalty_member_slot_t *slot;
     size_t i;
 

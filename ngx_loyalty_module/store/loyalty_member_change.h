@@ -15,7 +15,7 @@
 #ifndef LOYALTY_MEMBER_CHANGE_H
 #define LOYALTY_MEMBER_CHANGE_H
 
-#include "loyalty_member.h"
+#include "loyalty_member_write.h"
 #include "loyalty_programs.h"
 
 /* Members of one transaction: a few milliseconds of Redis' time. */
@@ -35,6 +35,7 @@ typedef struct {
     loyalty_store_t *store;
     loyalty_programs_t *programs;
     loyalty_scope_t scope;
+    loyalty_origin_t origin; /* the caller's */
     const loyalty_program_t *program; /* NULL: there is no such site */
     loyalty_member_slot_t *list;
     size_t n;

@@ -1,5 +1,6 @@
 /*
- * A member's value, its places in the indexes, its ledger entries.
+ * A member's value, its places in the indexes, the history of consent, the
+ * entries of the ledgers.
  */
 
 #include "loyalty_member_write.h"
@@ -95,6 +96,55 @@ write_indexes(const loyalty_member_writer_t *writer,
                 after->id);
 }
 
+/* The history of a channel's consent; its instants are the entries' ids. */
+static void
+write_consent(const loyalty_member_writer_t *writer,
+              const loyalty_member_t *before, const loyalty_member_t *after)
+{
+    static const struct {
+        const char *name;
+        loyalty_channel_t channel;
+    } channels[] = {
+        {"email", LOYALTY_CHANNEL_EMAIL},
+        {"sms", LOYALTY_CHANNEL_SMS},
+        {"messenger", LOYALTY_CHANNEL_MESSENGER},
+        {"line", LOYALTY_CHANNEL_LINE},
+    };
+    unsigned changed = (before != NULL ? before->consent : 0) ^ after->consent;
+    const loyalty_origin_t *origin = &writer->origin;
+    loyalty_commands_t *commands = writer->commands;
+    const loyalty_str_t system = loyalty_str("system");
+    size_t i;
+
+    for (i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
+        if ((changed & channels[i].channel) == 0) {
+            continue;
+        }
+        loyalty_command(commands, "XADD", 11);
+        loyalty_arg_key(commands, writer->scope, "ch", after->id);
+        loyalty_arg_text(commands, "*");
+        loyalty_arg_text(commands, "c");
+        loyalty_arg_text(commands, channels[i].name);
+        loyalty_arg_text(commands, "v");
+        loyalty_arg_text(commands, after->consent & channels[i].channel
+                                       ? "given" : "withdrawn");
+        loyalty_arg_text(commands, "b");
+        loyalty_arg(commands, origin->by.len != 0 ? origin->by : system);
+        loyalty_arg_text(commands, "s");
+        loyalty_arg(commands, origin->source.len != 0 ? origin->source
+                                                      : system);
+    }
+}
+
+/* What is about the person, and not about what the shop sold. */
+static void
+forget(const loyalty_member_writer_t *writer, loyalty_str_t id)
+{
+    loyalty_command(writer->commands, "DEL", 3);
+    loyalty_arg_key(writer->commands, writer->scope, "ch", id);
+    loyalty_arg_key(writer->commands, writer->scope, "mt", id);
+}
+
 void
 loyalty_member_write(const loyalty_member_writer_t *writer,
                      const loyalty_member_t *before,
@@ -112,8 +162,15 @@ loyalty_member_write(const loyalty_member_writer_t *writer,
     loyalty_arg_key(commands, writer->scope, "m", after->id);
     loyalty_arg(commands, bytes);
 
-    if (before != after) {
-        write_indexes(writer, before, after);
+    if (before == after) {
+        return;
+    }
+
+    write_indexes(writer, before, after);
+    if (after->erased) {
+        forget(writer, after->id);
+    } else {
+        write_consent(writer, before, after);
     }
 }
 

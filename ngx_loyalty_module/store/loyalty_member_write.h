@@ -2,7 +2,7 @@
  * The one way in which a member is written: everything that follows from a
  * change, appended to the caller's MULTI.
  *
- *   SET m     ZADD | ZREM mi, ie, ip, in     XADD l, c
+ *   SET m     ZADD | ZREM mi, ie, ip, in     XADD ch     XADD l, c
  *
  * The key of the member is WATCHed by whoever read it.  An order of a known
  * member changes nothing that is indexed, and pays for no index.
@@ -14,12 +14,19 @@
 #include "loyalty_commands.h"
 #include "loyalty_member.h"
 
+/* Who makes the change and by what way, for the history of consent. */
+typedef struct {
+    loyalty_str_t by;     /* staff, a token's name; empty: "system" */
+    loyalty_str_t source; /* "checkout", "import"; empty: "system" */
+} loyalty_origin_t;
+
 /* Running out of memory is in commands->failed. */
 typedef struct {
     const loyalty_scope_t *scope;
     const loyalty_program_t *program;
     loyalty_arena_t *arena;
     loyalty_commands_t *commands;
+    loyalty_origin_t origin;
 } loyalty_member_writer_t;
 
 /*
