@@ -21,7 +21,7 @@ make_room(loyalty_basket_t *basket, size_t nscopes)
     int64_t **const columns[] = {
         &basket->left, &basket->floors, &basket->taken, &basket->taken_left,
         &basket->parts, &basket->units, &basket->units_left,
-        &basket->weights, &basket->shares, &basket->rests,
+        &basket->weights, &basket->shares, &basket->rests, &basket->worths,
     };
     size_t i, n = basket->nlines, count = sizeof(columns) / sizeof(columns[0]);
     int64_t *values;

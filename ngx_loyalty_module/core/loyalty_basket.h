@@ -40,6 +40,7 @@ typedef struct {
     int64_t *weights;
     int64_t *shares;
     int64_t *rests;
+    int64_t *worths;   /* by line; all 0 between uses */
     uint32_t *chosen;  /* lines */
     uint32_t *sharing; /* those that share a sum, by `weights` */
     uint8_t *marks;    /* all 0 between uses */

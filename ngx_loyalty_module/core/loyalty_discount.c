@@ -368,19 +368,17 @@ leave_units(const loyalty_basket_t *basket, loyalty_reduction_t *reduction)
     return LOYALTY_OK;
 }
 
-/*
- * From the n chosen lines, cheapest first, `need` units of get_scope that do
- * not qualify: the cheapest; of equal prices the later.  Their lines stay in
- * basket->chosen, *kept of them, to share the discount; *base is its base.
- */
+/* From the n chosen lines, cheapest first, `need` units of get_scope that do
+ * not qualify: the cheapest; of equal prices the later.  What they are worth
+ * is put down by line. */
 static loyalty_status_t
-get(loyalty_basket_t *basket, size_t n, int64_t need, size_t *nsharing,
-    int64_t *base, loyalty_reduction_t *reduction)
+get(loyalty_basket_t *basket, size_t n, int64_t need,
+    loyalty_reduction_t *reduction)
 {
     const uint32_t *chosen = basket->chosen;
     size_t i, start, end;
     loyalty_status_t rc;
-    int64_t units, worth;
+    int64_t units;
     uint32_t line;
 
     for (start = 0; start < n && need > 0; start = end) {
@@ -397,22 +395,41 @@ get(loyalty_basket_t *basket, size_t n, int64_t need, size_t *nsharing,
                 continue;
             }
 
-            rc = worth_of(basket, line, units, &worth);
+            rc = worth_of(basket, line, units, &basket->worths[line]);
             if (rc != LOYALTY_OK) {
                 return rc;
             }
 
             need -= units;
             reduction->units[line] += units;
-            *base += worth;
-            if (worth > 0) {
-                basket->sharing[*nsharing] = line;
-                basket->weights[(*nsharing)++] = worth;
-            }
         }
     }
 
     return LOYALTY_OK;
+}
+
+/* The lines that get something share it, in the order of the cart; returns
+ * what it is a percentage of. */
+static int64_t
+share_worths(loyalty_basket_t *basket, const loyalty_lines_t *lines,
+             size_t *nsharing)
+{
+    int64_t *worth, base = 0;
+    size_t i;
+
+    *nsharing = 0;
+
+    for (i = 0; i < lines->n; i++) {
+        worth = &basket->worths[lines->lines[i]];
+        if (*worth > 0) {
+            base += *worth;
+            basket->sharing[*nsharing] = lines->lines[i];
+            basket->weights[(*nsharing)++] = *worth;
+            *worth = 0;
+        }
+    }
+
+    return base;
 }
 
 /* The discount on the sides' units, whose lines are marked. */
@@ -421,8 +438,8 @@ give_groups(const loyalty_offer_t *offer, loyalty_basket_t *basket,
             const sides_t *sides, loyalty_reduction_t *reduction)
 {
     const loyalty_discount_t *discount = &offer->discount;
-    int64_t need = sides->groups * discount->get_quantity, base = 0, amount;
-    size_t n, nsharing = 0;
+    int64_t need = sides->groups * discount->get_quantity, amount;
+    size_t n, nsharing;
     loyalty_status_t rc;
 
     rc = loyalty_basket_choose(basket, &n);
@@ -439,9 +456,10 @@ give_groups(const loyalty_offer_t *offer, loyalty_basket_t *basket,
     qualify(basket, n, sides->groups * discount->buy_quantity,
             sides->gets - need, reduction);
 
-    rc = get(basket, n, need, &nsharing, &base, reduction);
+    rc = get(basket, n, need, reduction);
     if (rc == LOYALTY_OK) {
-        rc = loyalty_mul_div(base, discount->percent, PERCENT_ALL,
+        rc = loyalty_mul_div(share_worths(basket, sides->get, &nsharing),
+                             discount->percent, PERCENT_ALL,
                              LOYALTY_ROUND_HALF_UP, &amount);
     }
     if (rc == LOYALTY_OK) {
