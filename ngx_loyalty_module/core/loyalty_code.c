@@ -62,3 +62,21 @@ loyalty_code_generate(loyalty_str_t pattern, const unsigned char *random,
     code[i] = '\0';
     return i;
 }
+
+bool
+loyalty_code_fold(loyalty_str_t code, char *folded)
+{
+    size_t i;
+    char c;
+
+    if (code.len == 0 || code.len > LOYALTY_CODE_MAX) {
+        return false;
+    }
+
+    for (i = 0; i < code.len; i++) {
+        c = code.data[i];
+        folded[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    }
+
+    return true;
+}

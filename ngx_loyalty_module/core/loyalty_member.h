@@ -174,6 +174,7 @@ typedef struct {
     loyalty_str_t entitlement; /* in that member's wallet */
     loyalty_str_t hold;        /* anybody's: the hold that has it, or empty */
     loyalty_str_t order;       /* the order that used it, or empty */
+    bool gone;                 /* not in the index any more */
 } loyalty_code_t;
 
 typedef enum {

@@ -527,7 +527,9 @@ take_away(loyalty_member_t *member, size_t i, loyalty_arena_t *arena,
 
     if (rc == LOYALTY_OK && taken.code.len != 0) {
         rc = loyalty_effects_code(effects,
-                                  &(loyalty_code_t){.code = taken.code},
+                                  &(loyalty_code_t){.code = taken.code,
+                                                    .offer = taken.offer,
+                                                    .gone = true},
                                   arena);
     }
     return rc;

@@ -317,7 +317,7 @@ command_key(loyalty_batch_t *batch, const char *name, const char *kind,
 /*
  * The commands of load, and the order in which their replies come:
  * WATCH..., [GET lease], STRLEN, GETRANGE, [MGET members], [MGET orders],
- * then the caller's.
+ * [MGET holds], then the caller's.
  */
 static void
 prepare_load(loyalty_batch_t *batch, bool leased)
@@ -334,6 +334,9 @@ prepare_load(loyalty_batch_t *batch, bool leased)
     if (batch->norders != 0) {
         command_orders(batch, "WATCH");
     }
+    if (batch->nholds != 0) {
+        loyalty_batch_command_holds(batch, "WATCH");
+    }
     if (leased) {
         command_key(batch, "GET", "x", "lease");
     }
@@ -343,6 +346,9 @@ prepare_load(loyalty_batch_t *batch, bool leased)
     }
     if (batch->norders != 0) {
         command_orders(batch, "MGET");
+    }
+    if (batch->nholds != 0) {
+        loyalty_batch_command_holds(batch, "MGET");
     }
 }
 
@@ -503,6 +509,9 @@ loyalty_batch_load(loyalty_batch_t *batch, loyalty_store_t *store,
     loyalty_replies_free(&batch->replies);
     loyalty_replies_free(&batch->late);
     collect(batch);
+    if (!loyalty_batch_collect_holds(batch)) {
+        return LOYALTY_STORE_MEMORY;
+    }
     prepare_load(batch, lease.len != 0);
     own = batch->commands.count;
 
@@ -522,7 +531,8 @@ loyalty_batch_load(loyalty_batch_t *batch, loyalty_store_t *store,
     }
 
     reply = batch->replies.list + (lease.len != 0) + 1
-            + (batch->nmembers != 0) + (batch->norders != 0);
+            + (batch->nmembers != 0) + (batch->norders != 0)
+            + (batch->nholds != 0);
 
     if (lease.len != 0 && !is_lease(*reply++, lease)) {
         return LOYALTY_STORE_FENCED;
@@ -536,11 +546,14 @@ loyalty_batch_load(loyalty_batch_t *batch, loyalty_store_t *store,
     reply += LOYALTY_PROGRAMS_STAMP_REPLIES;
 
     if ((batch->nmembers != 0 && !take_members(batch, 0, *reply++))
-        || (batch->norders != 0 && !take_orders(batch, *reply))) {
+        || (batch->norders != 0 && !take_orders(batch, *reply++))
+        || (batch->nholds != 0 && !loyalty_batch_take_holds(batch, *reply))) {
         return LOYALTY_STORE_MALFORMED;
     }
 
-    return load_late_members(batch, store);
+    result = load_late_members(batch, store);
+    return result == LOYALTY_STORE_OK ? loyalty_batch_load_usage(batch, store)
+                                      : result;
 }
 
 static loyalty_status_t
@@ -606,6 +619,10 @@ apply_event(loyalty_batch_t *batch, loyalty_batch_event_t *event,
         return LOYALTY_OK;
     }
 
+    if (loyalty_batch_open_wallet(batch, event) != LOYALTY_OK) {
+        return LOYALTY_ERROR_MEMORY;
+    }
+
     event->status = loyalty_order_apply(batch->program,
                                         member != NULL ? &member->state : NULL,
                                         &order->record, &event->event, now,
@@ -623,6 +640,7 @@ apply_event(loyalty_batch_t *batch, loyalty_batch_event_t *event,
         return LOYALTY_OK;
     }
 
+    loyalty_batch_close_wallet(batch, event);
     order->changed |= event->effects.order_changed;
 
     if (member == NULL) {

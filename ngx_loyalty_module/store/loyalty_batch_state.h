@@ -90,6 +90,14 @@ typedef struct {
     loyalty_str_t converted; /* "REVENUE MESSAGE" it is credited to, or empty */
 } loyalty_batch_order_t;
 
+/* What an order calls a redemption: a hold, if there is one of that id. */
+typedef struct {
+    loyalty_str_t id;
+    bool found;
+    bool changed;
+    loyalty_hold_t hold;
+} loyalty_batch_hold_t;
+
 typedef struct {
     uint16_t slots[LOYALTY_BATCH_TABLE]; /* index + 1 */
 } loyalty_batch_table_t;
@@ -111,6 +119,10 @@ struct loyalty_batch_s {
     size_t norders;
     loyalty_batch_table_t member_table;
     loyalty_batch_table_t order_table;
+    loyalty_batch_hold_t *holds; /* by id */
+    size_t nholds;
+    loyalty_usage_t *usage; /* of offers with limits, where it is read */
+    size_t nusage;
     loyalty_commands_t commands;
 
     bool rules_live; /* a rule is on, and so is the site */
@@ -135,6 +147,25 @@ loyalty_status_t loyalty_batch_rules_fire(loyalty_batch_t *batch,
                                           const loyalty_batch_event_t *event,
                                           loyalty_instant_t now);
 void loyalty_batch_rules_write(loyalty_batch_t *batch, loyalty_instant_t now,
+                               loyalty_commands_t *commands);
+
+/* loyalty_batch_wallet.c, what events bring by their redemptions; without any
+ * it adds no command and no reply.  False: out of memory, or a reply of
+ * another type. */
+bool loyalty_batch_collect_holds(loyalty_batch_t *batch);
+void loyalty_batch_command_holds(loyalty_batch_t *batch, const char *name);
+bool loyalty_batch_take_holds(loyalty_batch_t *batch, const redisReply *reply);
+
+/* Reads the uses where a hold that is over is named. */
+loyalty_store_result_t loyalty_batch_load_usage(loyalty_batch_t *batch,
+                                                loyalty_store_t *store);
+
+/* The event's wallet, and what became of it. */
+loyalty_status_t loyalty_batch_open_wallet(loyalty_batch_t *batch,
+                                           loyalty_batch_event_t *event);
+void loyalty_batch_close_wallet(loyalty_batch_t *batch,
+                                loyalty_batch_event_t *event);
+void loyalty_batch_write_holds(loyalty_batch_t *batch,
                                loyalty_commands_t *commands);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "loyalty_batch_state.h"
 #include "loyalty_member_write.h"
+#include "loyalty_wallet_store.h"
 
 static void
 write_member(const loyalty_member_writer_t *writer,
@@ -213,10 +214,15 @@ loyalty_batch_write(loyalty_batch_t *batch, loyalty_str_t lease,
             loyalty_member_write_effects(&writer,
                                          batch->members[event->member].id,
                                          &event->effects);
+        } else {
+            loyalty_wallet_write(&batch->scope, &event->effects,
+                                 &batch->loaded, commands);
         }
     }
 
     loyalty_batch_rules_write(batch, now, commands);
+    loyalty_batch_write_holds(batch, commands);
+
     write_stats(batch, commands);
     write_acks(batch, commands);
 

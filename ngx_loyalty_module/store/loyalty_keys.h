@@ -40,6 +40,11 @@
  *   loyalty:oc:{site}:order           string  the message credited with it
  *   loyalty:rs:{site}[:rule]          hash    numbers of messages, all-time
  *   loyalty:ct:{site}:content         hash    what a broadcast says
+ *   loyalty:u:{site}                  hash    uses and money given, by offer
+ *   loyalty:hd:{site}:HOLD            string  a checkout's hold, codec
+ *   loyalty:x:{site}:holds            zset    holds in force, by expiry
+ *   loyalty:cd:{site}                 hash    coupon code -> whose, used by
+ *   loyalty:cl:{site}:OFFER           zset    codes of an offer, lexical
  *   loyalty:i:{site}:key              string  idempotency answers, 24 h
  *   loyalty:sites                     set     site ids
  *   loyalty:tokens                    hash    sha256 -> scopes

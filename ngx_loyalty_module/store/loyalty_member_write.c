@@ -6,6 +6,7 @@
 #include "loyalty_member_write.h"
 
 #include "loyalty_member_index.h"
+#include "loyalty_wallet_store.h"
 
 static void
 write_element(const loyalty_member_writer_t *writer, const char *name,
@@ -235,4 +236,7 @@ loyalty_member_write_effects(const loyalty_member_writer_t *writer,
     for (i = 0; i < effects->credits.n; i++) {
         write_entry(writer, "c", id, &effects->credits.list[i]);
     }
+
+    loyalty_wallet_write(writer->scope, effects, writer->arena,
+                         writer->commands);
 }
