@@ -31,6 +31,7 @@
 #define QUOTE LOYALTY_SCOPE_READ, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
 #define BULK LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, LOYALTY_API_BODY_MAX
 #define ORDER LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_JSON, LOYALTY_ORDER_SIZE_MAX
+#define RELEASE LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_NONE, 0
 #define ORDERS LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_NDJSON, LOYALTY_API_BODY_MAX
 
 /* A list of the program, as loyalty_api_resource.c treats every one. */
@@ -108,12 +109,25 @@ static const loyalty_api_route_t routes[] = {
     {GET, "sites/*/members/*/ledger", READ, loyalty_api_member_ledger},
     {GET, "sites/*/members/*/consents", READ, loyalty_api_member_consents},
     {GET, "sites/*/members/*/export", READ, loyalty_api_member_export},
+    {POST, "sites/*/members/*/points", WRITE, loyalty_api_post_points},
+    {POST, "sites/*/members/*/credits", WRITE, loyalty_api_post_credits},
+    {POST, "sites/*/members/*/entitlements", WRITE,
+     loyalty_api_post_entitlement},
+    {DELETE, "sites/*/members/*/entitlements/*", ACT,
+     loyalty_api_delete_entitlement},
+    {POST, "sites/*/members/*/entitlements/*/apply", ACT,
+     loyalty_api_apply_entitlement},
+    {POST, "sites/*/members/*/entitlements/*/unapply", ACT,
+     loyalty_api_unapply_entitlement},
 
     {POST, "sites/*/orders", ORDER, loyalty_api_post_order},
     {POST, "sites/*/orders/batch", ORDERS, loyalty_api_post_orders},
     {GET, "sites/*/orders/*", READ, loyalty_api_get_order},
 
     {POST, "sites/*/quotes", QUOTE, loyalty_api_quote},
+    {POST, "sites/*/holds", ORDER, loyalty_api_post_hold},
+    {GET, "sites/*/holds/*", READ, loyalty_api_get_hold},
+    {DELETE, "sites/*/holds/*", RELEASE, loyalty_api_delete_hold},
 
     {GET, "sites/*/audit", READ, loyalty_api_list_audit},
 

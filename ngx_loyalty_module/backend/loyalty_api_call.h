@@ -15,7 +15,7 @@
 #include "loyalty_batch.h"
 #include "loyalty_member_change.h"
 
-#define LOYALTY_API_SEGMENTS_MAX 6
+#define LOYALTY_API_SEGMENTS_MAX 7
 #define LOYALTY_API_QUERY_MAX 16
 #define LOYALTY_API_WHO_MAX 256
 
@@ -272,9 +272,22 @@ loyalty_store_result_t loyalty_api_member_ledger(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_consents(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_export(loyalty_api_call_t *call);
 
+loyalty_store_result_t loyalty_api_post_points(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_post_credits(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_post_entitlement(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_apply_entitlement(loyalty_api_call_t *call);
+loyalty_store_result_t
+loyalty_api_unapply_entitlement(loyalty_api_call_t *call);
+loyalty_store_result_t
+loyalty_api_delete_entitlement(loyalty_api_call_t *call);
+
 loyalty_store_result_t loyalty_api_post_order(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_post_orders(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_order(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_post_hold(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_hold(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_hold(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_quote(loyalty_api_call_t *call);
 

@@ -4,8 +4,9 @@
  * changes nothing, so a token that may read may ask for one.
  */
 
-#include "loyalty_api_call.h"
+#include "loyalty_api_codes.h"
 #include "loyalty_cart_json.h"
+#include "loyalty_wallet_store.h"
 
 typedef struct {
     loyalty_api_call_t *call;
@@ -14,6 +15,10 @@ typedef struct {
     loyalty_member_t member;
     bool known; /* the member is one of the site */
     loyalty_replies_t replies;
+    loyalty_usage_t *usage; /* of the site */
+    size_t nusage;
+    loyalty_api_codes_t codes;
+    loyalty_replies_t stored;
 } asking_t;
 
 /* The offers to try out; mistakes in them come with those of the cart. */
@@ -60,6 +65,55 @@ find_member(asking_t *asking, loyalty_store_result_t *result)
     return true;
 }
 
+/* What the site counts, and the index of codes.  A preview of uses stands in
+ * place of both. */
+static loyalty_store_result_t
+read_stored(asking_t *asking)
+{
+    loyalty_api_call_t *call = asking->call;
+    loyalty_store_result_t result;
+    redisReply **reply;
+
+    if (json_object_get(json_object_get(call->body, "preview"), "usage")
+        != NULL) {
+        return LOYALTY_STORE_OK;
+    }
+
+    if (loyalty_usage_limited(asking->program, call->arena, &asking->usage,
+                              &asking->nusage)
+            != LOYALTY_OK
+        || !loyalty_api_codes_typed(&asking->codes, call->body,
+                                    call->arena)) {
+        return LOYALTY_STORE_MEMORY;
+    }
+
+    if (asking->nusage == 0 && asking->codes.n == 0) {
+        return LOYALTY_STORE_OK;
+    }
+
+    loyalty_commands_reset(&call->session->commands);
+    if (asking->nusage != 0) {
+        loyalty_usage_command(&call->scope, asking->usage, asking->nusage,
+                              &call->session->commands);
+    }
+    if (asking->codes.n != 0) {
+        loyalty_api_codes_command(call, &asking->codes);
+    }
+
+    result = loyalty_api_read(call, &asking->stored);
+    if (result != LOYALTY_STORE_OK) {
+        return result;
+    }
+
+    reply = asking->stored.list;
+    return (asking->nusage == 0
+            || loyalty_usage_take(*reply++, asking->usage, asking->nusage))
+                   && (asking->codes.n == 0
+                       || loyalty_api_codes_take(&asking->codes, *reply))
+               ? LOYALTY_STORE_OK
+               : LOYALTY_STORE_MALFORMED;
+}
+
 static void
 refuse(asking_t *asking, loyalty_status_t status,
        const loyalty_problems_t *problems)
@@ -95,6 +149,16 @@ answer(asking_t *asking)
         return;
     }
 
+    if (loyalty_cart_site_usage(&cart, asking->usage, asking->nusage,
+                                call->arena)
+            != LOYALTY_OK
+        || loyalty_api_codes_bring(&asking->codes, &cart, loyalty_str_null,
+                                   call->arena)
+               != LOYALTY_OK) {
+        refuse(asking, LOYALTY_ERROR_MEMORY, &problems);
+        return;
+    }
+
     status = loyalty_cart_evaluate(asking->program, &cart, call->arena,
                                    &quote);
     if (status != LOYALTY_OK) {
@@ -119,8 +183,10 @@ loyalty_api_quote(loyalty_api_call_t *call)
     }
 
     loyalty_replies_init(&asking.replies);
+    loyalty_replies_init(&asking.stored);
 
-    if (find_member(&asking, &result)) {
+    if (find_member(&asking, &result)
+        && (result = read_stored(&asking)) == LOYALTY_STORE_OK) {
         answer(&asking);
 
         if (call->fingerprint[0] != '\0' && call->response->status == 200) {
@@ -131,6 +197,7 @@ loyalty_api_quote(loyalty_api_call_t *call)
     }
 
     loyalty_program_free(asking.preview);
+    loyalty_replies_free(&asking.stored);
     loyalty_replies_free(&asking.replies);
 
     return result;

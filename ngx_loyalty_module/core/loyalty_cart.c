@@ -777,7 +777,7 @@ loyalty_cart_evaluate(const loyalty_program_t *program,
 
     if (cart->nlines > LOYALTY_ORDER_LINES_MAX
         || cart->ncodes > LOYALTY_CART_CODES_MAX
-        || cart->nentries > LOYALTY_ENTITLEMENTS_MAX) {
+        || cart->nentries > LOYALTY_ENTITLEMENTS_MAX + LOYALTY_CART_CODES_MAX) {
         return LOYALTY_ERROR_LIMIT;
     }
 
