@@ -231,7 +231,8 @@ commit(checkout_t *checkout, const loyalty_effects_t *effects)
     loyalty_api_call_t *call = checkout->call;
     loyalty_commands_t *commands = &call->session->commands;
     loyalty_member_writer_t writer = {&call->scope, checkout->change->program,
-                                      checkout->arena, commands};
+                                      checkout->arena, commands,
+                                      checkout->change->origin};
 
     loyalty_commands_reset(commands);
     loyalty_command(commands, "MULTI", 1);

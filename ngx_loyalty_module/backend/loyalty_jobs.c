@@ -2,7 +2,7 @@
  * The run loop of jobs.
  *
  * An idle turn is one pipeline, twice a second: which jobs of which site are
- * due?  A site with due jobs is worked on by whoever has its lease; of several
+ * due, and which hold's time is up?  A site with due jobs is worked on by whoever has its lease; of several
  * jobs each gets a step in turn.  The lease only saves work done for nothing:
  * what is exactly once is so by the job's cursor (loyalty_job.h).
  */
@@ -15,6 +15,7 @@
 #include "loyalty_apply_site.h"
 #include "loyalty_calendar.h"
 #include "loyalty_lease.h"
+#include "loyalty_hold_store.h"
 #include "loyalty_link.h"
 #include "loyalty_sites.h"
 
@@ -23,6 +24,8 @@
 #define REST 500
 #define REST_AWAY 200 /* Redis is away, or says no */
 #define DUE_MAX 16    /* jobs of one site that take turns */
+#define DUE_REPLIES 2 /* jobs, and how many holds */
+#define HOLDS_MAX 64  /* released in one turn */
 
 typedef struct {
     char id[LOYALTY_SITE_ID_MAX + 1];
@@ -275,9 +278,14 @@ command_due(loyalty_commands_t *commands, const site_t *site,
     loyalty_arg_text(commands, "LIMIT");
     loyalty_arg_int(commands, 0);
     loyalty_arg_int(commands, DUE_MAX);
+
+    loyalty_command(commands, "ZCOUNT", 4);
+    loyalty_arg_key(commands, &site->scope, "x", loyalty_str("holds"));
+    loyalty_arg_text(commands, "-inf");
+    loyalty_arg_int(commands, now);
 }
 
-/* The due jobs of all sites, one reply each: in one pipeline, in a cluster one
+/* The due jobs and holds of all sites, DUE_REPLIES each: in one pipeline, in a cluster one
  * for each site. */
 static loyalty_store_result_t
 read_due(loyalty_jobs_t *jobs, size_t first, size_t n,
@@ -407,6 +415,30 @@ work(loyalty_jobs_t *jobs, site_t *site, const redisReply *due, bool *busy)
     return step(jobs, site, id);
 }
 
+/* Holds that are over; no lease, each is released once by itself. */
+static loyalty_store_result_t
+release_holds(loyalty_jobs_t *jobs, site_t *site, const redisReply *due,
+              bool *busy)
+{
+    loyalty_store_result_t result;
+    size_t ended;
+    int64_t n;
+
+    if (!loyalty_reply_int(due, &n)) {
+        return LOYALTY_STORE_REFUSED;
+    }
+
+    if (n == 0) {
+        return LOYALTY_STORE_OK;
+    }
+
+    result = loyalty_holds_expire(&jobs->change, &site->scope,
+                                  loyalty_apply_clock(), HOLDS_MAX, &ended);
+    *busy |= result == LOYALTY_STORE_OK && ended != 0 && n > HOLDS_MAX;
+
+    return result == LOYALTY_STORE_FENCED ? LOYALTY_STORE_OK : result;
+}
+
 /* One line when it changes, not one a turn. */
 static void
 note(loyalty_jobs_t *jobs, loyalty_store_result_t result)
@@ -456,7 +488,13 @@ loyalty_jobs_run(loyalty_jobs_t *jobs)
             }
             result = look_at_night(jobs, jobs->sites[i]);
             if (result == LOYALTY_STORE_OK) {
-                result = work(jobs, jobs->sites[i], replies.list[k], &busy);
+                result = work(jobs, jobs->sites[i],
+                              replies.list[k * DUE_REPLIES], &busy);
+            }
+            if (result == LOYALTY_STORE_OK) {
+                result = release_holds(jobs, jobs->sites[i],
+                                       replies.list[k * DUE_REPLIES + 1],
+                                       &busy);
             }
             loyalty_arena_reset(&jobs->arena);
         }
