@@ -82,7 +82,7 @@ our $secret = '0123456789abcdef';
 Loyalty::file(secret => "$secret\n");
 
 # A type of 1 is a preview.
-our $soon = Loyalty::now() + 60_000;
+our $soon = Loyalty::now() + 3600_000;
 our $preview = Loyalty::token(1, $secret, 'off', $soon);
 
 our $config = <<'CONF';
@@ -277,7 +277,7 @@ qr{<html lang="en">.*<h3 lang="de">Stammgast</h3>}s
 === a link that is old, of another site, type or secret, or nonsense
 --- config eval: $::config
 --- request eval
-["GET /tier?s=off&preview=" . Loyalty::token(1, $::secret, "off", $::soon - 120_000),
+["GET /tier?s=off&preview=" . Loyalty::token(1, $::secret, "off", Loyalty::now() - 60_000),
  "GET /tier?s=off&preview=" . Loyalty::token(1, $::secret, "demo", $::soon),
  "GET /tier?s=off&preview=" . Loyalty::token(2, $::secret, "off", $::soon),
  "GET /tier?s=off&preview=" . Loyalty::token(1, "0123456789abcdeg", "off", $::soon),

@@ -18,6 +18,7 @@ loyalty_read_pattern(loyalty_reader_t *reader, loyalty_str_t source)
 {
     struct loyalty_program_private_s *own = reader->program->private_data;
     loyalty_pattern_t *pattern = NULL, **patterns;
+    loyalty_status_t rc;
     size_t capacity;
 
     if (own->npatterns == own->patterns_capacity) {
@@ -31,11 +32,13 @@ loyalty_read_pattern(loyalty_reader_t *reader, loyalty_str_t source)
         own->patterns_capacity = capacity;
     }
 
-    if (loyalty_pattern_compile(source, reader->pointer, reader->problems,
-                                &pattern) == LOYALTY_OK) {
+    rc = loyalty_pattern_compile(source, reader->pointer, reader->problems,
+                                 &pattern);
+    if (rc == LOYALTY_OK) {
         own->patterns[own->npatterns++] = pattern;
     }
 
+    reader->out_of_memory |= rc == LOYALTY_ERROR_MEMORY;
     return pattern;
 }
 
