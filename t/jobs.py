@@ -5,7 +5,9 @@ Back-end workers and Redis are killed (kill -9) while a job runs; what it did
 is then counted in the members' own ledgers.
 """
 
+import csv
 import http.client
+import io
 import json
 import os
 import signal
@@ -261,6 +263,94 @@ def cancelled(tap, backend, count):
            (status, job, given))
 
 
+def imported(tap, backend, count):
+    """A file with commas, quotes and formulas in it, twice."""
+    people = [{"id": f"c{i:05}", "email": f"c{i}@example.com",
+               "name": f'O\'Hara, "{i}"' if i % 7 == 0 else f"=Name {i}",
+               "phone": f"+4477009{i:05}", "consent.email": "true",
+               "attributes.shoe": str(30 + i % 15)} for i in range(count)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, people[0])
+    writer.writeheader()
+    writer.writerows(people)
+    text = "\ufeff" + text.getvalue()
+
+    _, job = backend.call("POST", "members/import", text.encode(), "text/csv")
+    job, killed = backend.finish(job["id"], [
+        backend.kill_workers, backend.kill_redis, backend.kill_workers])
+    tap.ok(job["state"] == "done" and killed == 3 and job["total"] == count
+           and job["result"] == {"created": count},
+           "an import with three kills", job)
+    _, found = backend.call("GET", "members?email=C2%40example.com")
+    tap.ok(found["members"][0]["name"] == "=Name 2"
+           and found["members"][0]["phone"] == "+447700900002"
+           and found["members"][0]["attributes"] == {"shoe": "32"}
+           and found["members"][0]["version"] == 1,
+           "what it says is there, and found by it", found)
+    _, found = backend.call("GET", "members/c00000/consents")
+    tap.ok([(e["channel"], e["given"], e["by"], e["source"])
+            for e in found["entries"]] == [("email", True, "jobs", "import")],
+           "consent has its history", found)
+
+    _, job = backend.call("POST", "members/import", text.encode(), "text/csv")
+    job, _ = backend.finish(job["id"])
+    tap.ok(job["result"] == {"unchanged": count},
+           "the same again changes nobody", job)
+
+    lines = ['{"id":"c00000","name":"New"}', "nonsense",
+             '{"id":"","name":"x"}', "", '{"id":"c00001","email":"no"}',
+             '{"id":"c00000","name":"Newer"}', '{"id":"m00000","shoe":1}']
+    _, job = backend.call("POST", "members/import", "\n".join(lines),
+                          "application/x-ndjson")
+    job, _ = backend.finish(job["id"])
+    tap.ok(job["total"] == job["done"] == 6 and job["failed"] == 4
+           and job["result"]["updated"] == 2
+           and [e["at"] for e in job["result"]["errors"]]
+           == ["line 2", "line 3", "line 5", "line 7"],
+           "bad lines are named, the others imported", job)
+    _, found = backend.call("GET", "members/c00000")
+    tap.ok(found["name"] == "Newer" and found["version"] == 3,
+           "the later line of two counts", found)
+
+
+def exported(tap, backend):
+    backend.call("DELETE", "members/c00004")
+    everybody = members(backend)
+    _, job = backend.call("POST", "members/export", {"format": "csv",
+                                                     "bom": True})
+    early, _ = backend.call("GET", f"jobs/{job['id']}/file")
+    job, _ = backend.finish(job["id"], [backend.kill_redis,
+                                        backend.kill_workers])
+    _, text = backend.call("GET", f"jobs/{job['id']}/file")
+    rows = list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"))))
+    tap.ok(early in (409, 200) and text.startswith(b"\xef\xbb\xbf")
+           and len(rows) == len(everybody)
+           and [row["id"] for row in rows] == sorted(everybody),
+           "an export has everybody once, and not the deleted",
+           (early, len(rows), len(everybody)))
+    tap.ok(all((row["name"] or None) == (everybody[row["id"]]["name"] and (
+                   "'" if everybody[row["id"]]["name"][0] in "=+-@" else "")
+                   + everybody[row["id"]]["name"])
+               and row["points"] == str(
+                   everybody[row["id"]]["points"]["active"])
+               for row in rows),
+           "every cell is right, and none a formula")
+
+    _, job = backend.call("POST", "members/import", text, "text/csv")
+    job, _ = backend.finish(job["id"])
+    tap.ok(job["result"] == {"unchanged": len(rows)},
+           "an export can be imported, and says nothing new", job)
+
+    _, job = backend.call("POST", "members/export", {
+        "format": "ndjson",
+        "filter": {"field": "id", "op": "prefix", "value": "c0001"}})
+    job, _ = backend.finish(job["id"])
+    _, text = backend.call("GET", f"jobs/{job['id']}/file")
+    tap.ok([json.loads(line)["id"] for line in text.splitlines()]
+           == [f"c{i:05}" for i in range(10, 20)],
+           "a filter, as NDJSON", text[:300])
+
+
 def main():
     tap = Tap()
     count = 4000
@@ -270,6 +360,8 @@ def main():
         bulk_by_list(tap, backend, count)
         night(tap, backend, count)
         cancelled(tap, backend, count)
+        imported(tap, backend, 3000)
+        exported(tap, backend)
     tap.done()
 
 

@@ -30,6 +30,7 @@
 #define ADMIN LOYALTY_SCOPE_ADMIN, LOYALTY_BODY_NONE, 0
 #define QUOTE LOYALTY_SCOPE_READ, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
 #define BULK LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, LOYALTY_API_BODY_MAX
+#define FILE_BODY LOYALTY_SCOPE_WRITE, LOYALTY_BODY_ANY, LOYALTY_API_BODY_MAX
 #define ORDER LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_JSON, LOYALTY_ORDER_SIZE_MAX
 #define RELEASE LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_NONE, 0
 #define ORDERS LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_NDJSON, LOYALTY_API_BODY_MAX
@@ -101,6 +102,8 @@ static const loyalty_api_route_t routes[] = {
 
     {GET, "sites/*/members", READ, loyalty_api_list_members},
     {POST, "sites/*/members", WRITE, loyalty_api_create_member},
+    {POST, "sites/*/members/import", FILE_BODY, loyalty_api_import},
+    {POST, "sites/*/members/export", WRITE, loyalty_api_export},
     {POST, "sites/*/members/bulk", BULK, loyalty_api_bulk},
     {GET, "sites/*/members/*", READ, loyalty_api_get_member},
     {PATCH, "sites/*/members/*", WRITE, loyalty_api_patch_member},
@@ -134,6 +137,7 @@ static const loyalty_api_route_t routes[] = {
     {GET, "sites/*/jobs", READ, loyalty_api_list_jobs},
     {POST, "sites/*/jobs", WRITE, loyalty_api_post_job},
     {GET, "sites/*/jobs/*", READ, loyalty_api_get_job},
+    {GET, "sites/*/jobs/*/file", READ, loyalty_api_job_file},
     {DELETE, "sites/*/jobs/*", ACT, loyalty_api_cancel_job},
 
     {GET, "sites/*/stats", READ, loyalty_api_stats},
@@ -273,9 +277,10 @@ loyalty_api_body_max(loyalty_method_t method, loyalty_str_t uri)
     return route != NULL ? route->body_max : 0;
 }
 
-static bool
-is_type(loyalty_str_t header, const char *type)
+bool
+loyalty_api_is_type(const loyalty_api_call_t *call, const char *type)
 {
+    loyalty_str_t header = call->request->content_type;
     size_t len = strlen(type);
 
     return header.len >= len && strncasecmp(header.data, type, len) == 0
@@ -299,9 +304,13 @@ read_body(loyalty_api_call_t *call, const loyalty_api_route_t *route)
         return false;
     }
 
+    if (route->body == LOYALTY_BODY_ANY) {
+        return true;
+    }
+
     if (route->body == LOYALTY_BODY_NDJSON) {
-        if (!is_type(request->content_type, "application/x-ndjson")
-            && !is_type(request->content_type, "application/ndjson")) {
+        if (!loyalty_api_is_type(call, "application/x-ndjson")
+            && !loyalty_api_is_type(call, "application/ndjson")) {
             loyalty_api_error(call, 415, "unsupported_media_type",
                               "send Content-Type: application/x-ndjson");
             return false;
@@ -309,7 +318,7 @@ read_body(loyalty_api_call_t *call, const loyalty_api_route_t *route)
         return true;
     }
 
-    if (!is_type(request->content_type, "application/json")) {
+    if (!loyalty_api_is_type(call, "application/json")) {
         loyalty_api_error(call, 415, "unsupported_media_type",
                           "send Content-Type: application/json");
         return false;

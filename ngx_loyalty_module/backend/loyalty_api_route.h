@@ -41,7 +41,8 @@ typedef enum {
 typedef enum {
     LOYALTY_BODY_NONE,
     LOYALTY_BODY_JSON,
-    LOYALTY_BODY_NDJSON
+    LOYALTY_BODY_NDJSON,
+    LOYALTY_BODY_ANY /* the handler looks at its type */
 } loyalty_api_body_t;
 
 typedef struct {
@@ -56,6 +57,9 @@ typedef struct {
 /* The path and the query of the request into the call, decoded; false: not
  * well formed, or no path of ours. */
 bool loyalty_api_split_uri(loyalty_api_call_t *call);
+
+/* Is the body of that type? */
+bool loyalty_api_is_type(const loyalty_api_call_t *call, const char *type);
 
 /* Who calls, and whether they may do what the route does.  *ok false: the
  * error is written. */

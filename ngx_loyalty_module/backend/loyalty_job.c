@@ -327,6 +327,9 @@ write_next(const loyalty_job_t *job, loyalty_commands_t *commands)
         loyalty_arg(commands, job->id);
         loyalty_command(commands, "DEL", 2);
         loyalty_arg_key(commands, &job->scope, "jm", job->id);
+        loyalty_command(commands, "EXPIRE", 3);
+        loyalty_arg_key(commands, &job->scope, "jf", job->id);
+        loyalty_arg_int(commands, LOYALTY_JOB_FILE_SECONDS);
     }
 }
 

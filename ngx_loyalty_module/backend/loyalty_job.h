@@ -30,8 +30,8 @@
 /* Errors that a job's result lists; the rest are counted. */
 #define LOYALTY_JOB_ERRORS_MAX 1000
 
-/* Jobs are forgotten when they have been over for this long. */
-#define LOYALTY_JOB_KEPT (90 * LOYALTY_DAY)
+/* How long an export can be fetched. */
+#define LOYALTY_JOB_FILE_SECONDS 86400
 
 typedef struct loyalty_job_s loyalty_job_t;
 

@@ -108,6 +108,9 @@
 #define LOYALTY_MEMBER_TEXT_MAX 1024
 #define LOYALTY_MEMBER_LIST_MAX 1000
 
+/* Cells of one record of CSV: every column there is, and attributes. */
+#define LOYALTY_CSV_CELLS_MAX 1100
+
 /* Members that one request may name; more are a filter's work. */
 #define LOYALTY_BULK_MEMBERS_MAX 100000
 
