@@ -122,10 +122,16 @@ static const loyalty_api_route_t routes[] = {
      loyalty_api_apply_entitlement},
     {POST, "sites/*/members/*/entitlements/*/unapply", ACT,
      loyalty_api_unapply_entitlement},
+    {GET, "sites/*/members/*/messages", READ, loyalty_api_member_messages},
 
     {POST, "sites/*/orders", ORDER, loyalty_api_post_order},
     {POST, "sites/*/orders/batch", ORDERS, loyalty_api_post_orders},
     {GET, "sites/*/orders/*", READ, loyalty_api_get_order},
+
+    {GET, "sites/*/messages", READ, loyalty_api_list_messages},
+    {GET, "sites/*/messages/*", READ, loyalty_api_get_message},
+    {GET, "sites/*/rules/*/stats", READ, loyalty_api_rule_stats},
+    {GET, "sites/*/stats/messages", READ, loyalty_api_message_stats},
 
     {POST, "sites/*/quotes", QUOTE, loyalty_api_quote},
     {POST, "sites/*/holds", ORDER, loyalty_api_post_hold},

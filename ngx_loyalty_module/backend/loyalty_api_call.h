@@ -320,6 +320,12 @@ loyalty_store_result_t loyalty_api_list_tokens(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_create_token(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_delete_token(loyalty_api_call_t *call);
 
+loyalty_store_result_t loyalty_api_list_messages(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_message(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_member_messages(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_message_stats(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_rule_stats(loyalty_api_call_t *call);
+
 loyalty_store_result_t loyalty_api_stats(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_list_dead(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_replay_dead(loyalty_api_call_t *call);

@@ -81,6 +81,13 @@ loyalty_delivery_wait(const loyalty_delivery_t *delivery,
     return left > 0 ? left / 1000 + 1 : 0;
 }
 
+int
+loyalty_delivery_timeout(const loyalty_delivery_t *delivery,
+                         loyalty_channel_t channel)
+{
+    return delivery->conf->ways[loyalty_delivery_channel(channel)].timeout;
+}
+
 /* One message's share of a second. */
 static void
 spend(loyalty_delivery_t *delivery, size_t channel)

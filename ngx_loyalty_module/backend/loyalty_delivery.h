@@ -74,6 +74,10 @@ typedef struct {
 int64_t loyalty_delivery_wait(const loyalty_delivery_t *delivery,
                               loyalty_channel_t channel);
 
+/* The longest that sending one message may take, in ms. */
+int loyalty_delivery_timeout(const loyalty_delivery_t *delivery,
+                             loyalty_channel_t channel);
+
 void loyalty_delivery_send(loyalty_delivery_t *delivery,
                            const loyalty_envelope_t *envelope,
                            loyalty_delivery_answer_t *answer);

@@ -19,6 +19,7 @@ typedef struct {
     loyalty_delivery_conf_t *delivery;     /* NULL: messages wait */
     ngx_str_t               preview_secret;
     ngx_uint_t              insecure;      /* session cookies without TLS */
+    ngx_str_t               secret;        /* of their links, or empty */
 } ngx_http_loyalty_backend_main_conf_t;
 
 

@@ -45,7 +45,7 @@ static ngx_command_t  ngx_http_loyalty_backend_commands[] = {
       NULL },
 
     { ngx_string("loyalty_delivery"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
       ngx_http_loyalty_delivery,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,

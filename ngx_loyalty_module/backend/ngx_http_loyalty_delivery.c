@@ -1,5 +1,6 @@
 /*
- * `loyalty_delivery FILE | mailbox=DIR`: how messages leave.  Files are read
+ * `loyalty_delivery FILE | mailbox=DIR [secret=FILE]`: how messages leave, and
+ * what signs their links.  Files are read
  * here, by the master, so that secrets may be root's alone; the folders of
  * mailboxes are made for the workers.
  */
@@ -21,7 +22,7 @@ ngx_http_loyalty_delivery(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_loyalty_backend_main_conf_t  *bmcf = conf;
 
     char                 error[LOYALTY_DELIVERY_ERROR_SIZE];
-    ngx_str_t           *value, path;
+    ngx_str_t           *value, path, name;
     ngx_uint_t           mailbox;
     ngx_pool_cleanup_t  *cln;
 
@@ -36,6 +37,24 @@ ngx_http_loyalty_delivery(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (mailbox) {
         path.data += 8;
         path.len -= 8;
+    }
+
+    if (cf->args->nelts == 3) {
+        if (ngx_strncmp(value[2].data, "secret=", 7) != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+
+        name.data = value[2].data + 7;
+        name.len = value[2].len - 7;
+
+        if (ngx_loyalty_conf_secret(cf, "the secret of \"loyalty_delivery\"",
+                                    &name, &bmcf->secret)
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
     }
 
     if (path.len == 0) {

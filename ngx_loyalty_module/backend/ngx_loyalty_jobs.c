@@ -12,6 +12,7 @@
 #include "ngx_http_loyalty_backend.h"
 #include "loyalty_job.h"
 #include "loyalty_redis_check.h"
+#include "loyalty_sender.h"
 
 
 #define NGX_LOYALTY_JOB_RUN  500
@@ -40,6 +41,7 @@ static ngx_loyalty_job_t *ngx_loyalty_job(ngx_cycle_t *cycle,
     void *data);
 static ngx_int_t ngx_loyalty_job_apply(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_work(ngx_loyalty_job_t *job);
+static ngx_int_t ngx_loyalty_job_send(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_check(ngx_loyalty_job_t *job);
 static void ngx_loyalty_job_thread(void *data, ngx_log_t *log);
 static void ngx_loyalty_job_done(ngx_event_t *ev);
@@ -50,6 +52,7 @@ static void ngx_loyalty_job_log(void *data, loyalty_log_level_t level,
 
 static loyalty_apply_t  *ngx_loyalty_jobs_apply;
 static loyalty_jobs_t   *ngx_loyalty_jobs_work;
+static loyalty_sender_t *ngx_loyalty_jobs_sender;
 
 
 ngx_int_t
@@ -82,6 +85,22 @@ ngx_loyalty_jobs_start(ngx_cycle_t *cycle,
         return NGX_ERROR;
     }
 
+    if (bmcf->delivery) {
+        ngx_loyalty_jobs_sender = loyalty_sender_create(&bmcf->jobs,
+                                      bmcf->delivery,
+                                      (loyalty_str_t)
+                                      { (const char *) bmcf->secret.data,
+                                        bmcf->secret.len },
+                                      ngx_loyalty_job_log, NULL);
+        if (ngx_loyalty_jobs_sender == NULL
+            || ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_send,
+                               ngx_loyalty_jobs_sender)
+               == NULL)
+        {
+            return NGX_ERROR;
+        }
+    }
+
     if (ngx_worker == 0
         && ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_check, NULL) == NULL)
     {
@@ -103,6 +122,11 @@ ngx_loyalty_jobs_stop(void)
     if (ngx_loyalty_jobs_work) {
         loyalty_jobs_free(ngx_loyalty_jobs_work);
         ngx_loyalty_jobs_work = NULL;
+    }
+
+    if (ngx_loyalty_jobs_sender) {
+        loyalty_sender_free(ngx_loyalty_jobs_sender);
+        ngx_loyalty_jobs_sender = NULL;
     }
 }
 
@@ -155,6 +179,13 @@ static ngx_int_t
 ngx_loyalty_job_work(ngx_loyalty_job_t *job)
 {
     return loyalty_jobs_run(job->data);
+}
+
+
+static ngx_int_t
+ngx_loyalty_job_send(ngx_loyalty_job_t *job)
+{
+    return loyalty_sender_run(job->data);
 }
 
 

@@ -33,8 +33,10 @@
  *   loyalty:x:{site}:nightly          string  local day of the last night run
  *   loyalty:x:{site}:outbox           zset    pending messages by next try
  *   loyalty:mg:{site}:message         hash    a message (loyalty_message.h)
- *   loyalty:ml:{site}:state           zset    messages by created_at
+ *   loyalty:ml:{site}[:state]         zset    messages by created_at
  *   loyalty:mm:{site}:member          zset    a member's, by created_at
+ *   loyalty:ms:{site}:member          zset    those sent, by that instant
+ *   loyalty:us:{site}:channel         set     members who unsubscribed
  *   loyalty:mb:{site}                 zset    blocked: rule \0 member
  *   loyalty:mt:{site}:member          string  last click and open
  *   loyalty:oc:{site}:order           string  the message credited with it

@@ -215,6 +215,8 @@ loyalty_message_write(const loyalty_message_t *message,
 
     add(scope, commands, "x", loyalty_str("outbox"), message->due_at,
         message->id);
+    add(scope, commands, "ml", loyalty_str_null, message->created_at,
+        message->id);
     add(scope, commands, "ml", loyalty_str("pending"), message->created_at,
         message->id);
     add(scope, commands, "mm", message->member, message->created_at,
@@ -229,6 +231,7 @@ loyalty_message_withdraw(const loyalty_message_t *message,
 {
     key_command(scope, commands, "DEL", 2, "mg", message->id);
     drop(scope, commands, "x", loyalty_str("outbox"), message->id);
+    drop(scope, commands, "ml", loyalty_str_null, message->id);
     drop(scope, commands, "ml", loyalty_str("pending"), message->id);
     drop(scope, commands, "mm", message->member, message->id);
     loyalty_message_count(message->rule, "pending", -1, scope, commands);

@@ -16,11 +16,13 @@
  *                            k coupon code, p opens, q machine opens, l clicks,
  *                            u unsubscribed, v orders converted, w revenue
  *   x:{site}:outbox    zset  pending messages by the instant of the next try
- *   ml:{site}:STATE    zset  messages in that state, by created_at;
+ *   ml:{site}[:STATE]  zset  messages (in that state) by created_at;
  *                            of conversion: message \0 order, by placed_at
  *   mm:{site}:member   zset  a member's, by created_at
- *   mb:{site}          zset  rule \0 member, blocked before there was a
- *                            message; the score is instant * 16 + reason
+ *   ms:{site}:member   zset  those claimed to be sent, by that instant
+ *   us:{site}:CHANNEL  set   members who unsubscribed
+ *   mb:{site}          zset  rule \0 member (or content \0 member), blocked;
+ *                            the score is instant * 16 + reason
  *   rs:{site}[:RULE]   hash  numbers, of one rule and over all
  *   ct:{site}:CONTENT  hash  subject, text, html, name, address: what is sent
  *                            where no rule's template is
