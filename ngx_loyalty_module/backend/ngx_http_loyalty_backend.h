@@ -16,10 +16,10 @@ typedef struct {
     ngx_thread_pool_t      *jobs_pool;
     loyalty_store_conf_t    api;
     loyalty_store_conf_t    jobs;          /* the same, stops at a reload */
-    loyalty_delivery_conf_t *delivery;     /* NULL: messages wait */
+    loyalty_delivery_conf_t  *delivery;    /* NULL: messages wait */
+    ngx_str_t               track_secret;  /* of their links, or empty */
     ngx_str_t               preview_secret;
     ngx_uint_t              insecure;      /* session cookies without TLS */
-    ngx_str_t               secret;        /* of their links, or empty */
 } ngx_http_loyalty_backend_main_conf_t;
 
 

@@ -50,7 +50,7 @@ ngx_http_loyalty_delivery(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         name.len = value[2].len - 7;
 
         if (ngx_loyalty_conf_secret(cf, "the secret of \"loyalty_delivery\"",
-                                    &name, &bmcf->secret)
+                                    &name, &bmcf->track_secret)
             != NGX_OK)
         {
             return NGX_CONF_ERROR;

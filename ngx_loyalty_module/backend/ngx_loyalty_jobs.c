@@ -89,8 +89,8 @@ ngx_loyalty_jobs_start(ngx_cycle_t *cycle,
         ngx_loyalty_jobs_sender = loyalty_sender_create(&bmcf->jobs,
                                       bmcf->delivery,
                                       (loyalty_str_t)
-                                      { (const char *) bmcf->secret.data,
-                                        bmcf->secret.len },
+                                      { (const char *) bmcf->track_secret.data,
+                                        bmcf->track_secret.len },
                                       ngx_loyalty_job_log, NULL);
         if (ngx_loyalty_jobs_sender == NULL
             || ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_send,
