@@ -42,6 +42,10 @@ http {
         location / {
             return 201 '{"order_id":"$arg_id","lines":[{"sku":"A","quantity":2,"unit_price":"1.50"}]}';
         }
+        location /large {
+            return 201 '{"order_id":"$arg_id","lines":[%(lines)s]}';
+        }
+        location /bad { return 201 '{"order_id":"$arg_id"}'; }
         location /slow {
             limit_rate 20;
             return 201 '{"order_id":"$arg_id","total":"1.00"}';
@@ -96,7 +100,10 @@ class Site:
         self.conf = CONF % {"module": MODULE, "dir": self.dir,
                             "journal": self.journal, "options": options,
                             "port": PORT, "shop": PORT + 1,
-                            "crm": PORT + 2}
+                            "crm": PORT + 2,
+                            "lines": ",".join(
+                                '{"sku":"A%d","quantity":1,"unit_price":"1"}'
+                                % line for line in range(80))}
         with open(self.dir + "/nginx.conf", "w") as out:
             out.write(self.conf)
         self.redis_process = None
@@ -317,6 +324,56 @@ def redis_away():
            (len(lost), lost[:9], site.log()))
         ok("may have lost orders" in site.log() and site.clean(),
            "the log says that another server answers", site.log())
+
+
+def redis_hung():
+    """More than is kept in memory waits meanwhile, in files of 1 MB."""
+    with Site("retain=1h max_size=16m") as site:
+        answered = []
+
+        def orders(kind, n, path):
+            for i in range(n):
+                order = "%s-%d" % (kind, i)
+                if site.order(order, path=path) == 201:
+                    answered.append(order)
+
+        orders("before", 20, "/")
+        site.redis_process.send_signal(signal.SIGSTOP)
+        # 80 lines are 5 KB of an event, and 2 workers have a megabyte each.
+        orders("meanwhile", 700, "/large")
+        ok(len(answered) == 720, "Redis hangs: every order is answered",
+           len(answered))
+        site.redis_process.send_signal(signal.SIGCONT)
+        orders("after", 20, "/")
+        lost = arrive(site, answered, 30)
+        ok(not lost, "Redis goes on: what was kept and what was on disk alone "
+           "arrives", (len(lost), lost[:9]))
+        orders("then", 200, "/")
+        lost = arrive(site, answered)
+        ok(not lost and len(answered) == 940, "and so do those that follow",
+           (len(lost), lost[:9]))
+        ok("damaged" not in site.log() and site.clean(),
+           "the log tells of no damage", site.log()[-2000:])
+
+
+def bad_orders():
+    """A shop whose every answer is wrong does not fill the log."""
+    with Site() as site:
+        end = time.time() + 3
+        bad = 0
+        while time.time() < end:
+            bad += site.order("bad-%d" % bad, path="/bad") == 201
+        lines = site.log().count("not captured")
+        ok(bad > 100 and 2 <= lines <= 8,
+           "each of two workers tells of bad orders once a second at most",
+           (bad, lines))
+        unsaid = sum(int(line.split(" orders before unsaid")[0].split()[-1])
+                     for line in site.log().split("\n")
+                     if "orders before unsaid" in line)
+        ok(unsaid > bad / 4, "and how many it did not tell of", (bad, unsaid))
+        counted = sum(float(line.split()[-1]) for line in site.metrics()
+                      if "not_captured_total" in line and "invalid" in line)
+        ok(counted >= bad, "all are counted", (bad, counted))
 
 
 def flushed():
@@ -602,9 +659,9 @@ def posted_in_vain():
 
 
 TESTS = [unknown, posted, posted_slowly, posted_in_vain,
-         killed_workers, killed_everything, redis_away, flushed, reloads,
-         stopped_and_started, damaged, retained, max_size, full_disk, unusable, aborted,
-         everysec]
+         killed_workers, killed_everything, redis_away, redis_hung,
+         bad_orders, flushed, reloads, stopped_and_started, damaged, retained,
+         max_size, full_disk, unusable, aborted, everysec]
 
 wanted = sys.argv[1:]
 for test in TESTS:

@@ -270,15 +270,6 @@ put_integer(char *p, int64_t value)
 }
 
 static char *
-put_instant(char *p, loyalty_instant_t instant)
-{
-    *p++ = '"';
-    p += loyalty_instant_format(instant, p);
-    *p++ = '"';
-    return p;
-}
-
-static char *
 put_line(char *p, const loyalty_order_line_t *line)
 {
     p = put_text(put(p, "{\"sku\":"), line->sku);
@@ -300,6 +291,8 @@ write_event(const loyalty_order_event_t *event, loyalty_str_t status,
 {
     size_t room = EVENT_ROOM + escaped_max(event->order_id)
                   + escaped_max(event->member_id);
+    char placed[LOYALTY_INSTANT_SIZE], occurred[LOYALTY_INSTANT_SIZE];
+    loyalty_str_t placed_at, occurred_at;
     char *p;
 
     for (size_t i = 0; i < event->nlines; i++) {
@@ -313,11 +306,19 @@ write_event(const loyalty_order_event_t *event, loyalty_str_t status,
     }
     text->data = p;
 
+    occurred_at = (loyalty_str_t){
+        occurred, loyalty_instant_format(event->occurred_at, occurred)};
+    placed_at = occurred_at; /* most shops don't say */
+    if (event->placed_at != event->occurred_at) {
+        placed_at = (loyalty_str_t){
+            placed, loyalty_instant_format(event->placed_at, placed)};
+    }
+
     p = put_text(put(p, "{\"order_id\":"), event->order_id);
     p = put_text(put(p, ",\"member_id\":"), event->member_id);
     p = put_text(put(p, ",\"status\":"), status);
-    p = put_instant(put(p, ",\"placed_at\":"), event->placed_at);
-    p = put_instant(put(p, ",\"occurred_at\":"), event->occurred_at);
+    p = put_text(put(p, ",\"placed_at\":"), placed_at);
+    p = put_text(put(p, ",\"occurred_at\":"), occurred_at);
     p = put_text(put(p, ",\"currency\":"), event->currency);
     p = put_integer(put(p, ",\"total\":"), event->total);
     p = put(p, ",\"lines\":[");

@@ -252,6 +252,10 @@
 #define LOYALTY_JOURNAL_FILE_SIZE (8 * 1024 * 1024)
 #define LOYALTY_JOURNAL_FILE_SIZE_MIN (64 * 1024)
 
+/* Written with zeros ahead of the records: a fifth of a second at 10 000 orders
+ * a second, and 1 ms of a disk. */
+#define LOYALTY_JOURNAL_FILE_AHEAD (1024 * 1024)
+
 /* Orders that wait for one sync; more go directly to Redis. */
 #define LOYALTY_JOURNAL_GROUP_MAX (8 * 1024 * 1024)
 

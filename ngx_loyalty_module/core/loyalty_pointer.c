@@ -29,10 +29,19 @@ loyalty_pointer_check(loyalty_str_t pointer)
 loyalty_str_t
 loyalty_pointer_token(loyalty_str_t *pointer, char *name)
 {
-    const char *p = pointer->data, *end = pointer->data + pointer->len;
-    loyalty_str_t token = {name, 0};
+    const char *p = pointer->data + 1, *end = pointer->data + pointer->len;
+    loyalty_str_t token = {p, 0};
 
-    for (p++; p < end && *p != '/'; p++) {
+    while (p < end && *p != '/' && *p != '~') {
+        p++;
+    }
+    token.len = (size_t)(p - token.data);
+
+    if (p < end && *p == '~') {
+        memcpy(name, token.data, token.len);
+        token.data = name;
+    }
+    for (; p < end && *p != '/'; p++) {
         if (*p == '~' && p + 1 < end) {
             p++;
             name[token.len++] = *p == '1' ? '/' : '~';
@@ -77,6 +86,7 @@ loyalty_pointer_get(json_t *json, loyalty_str_t pointer)
                        ? json_array_get(json, index)
                        : NULL;
         } else {
+            memmove(name, token.data, token.len);
             name[token.len] = '\0';
             json = json_object_get(json, name);
         }

@@ -17,7 +17,7 @@ loyalty_status_t loyalty_pointer_check(loyalty_str_t pointer);
 json_t *loyalty_pointer_get(json_t *json, loyalty_str_t pointer);
 
 /* Cuts the first token from a pointer that is not empty; `name` has room for
- * LOYALTY_POINTER_MAX bytes, and the token points into it. */
+ * LOYALTY_POINTER_MAX bytes; the token points into it or into the pointer. */
 loyalty_str_t loyalty_pointer_token(loyalty_str_t *pointer, char *name);
 
 /* Is the token an index of an array: digits without a leading zero? */

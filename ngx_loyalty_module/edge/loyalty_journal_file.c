@@ -15,6 +15,7 @@
 #define MARK UINT32_C(0x4c000000)
 #define MARK_MASK UINT32_C(0xff000000)
 #define READ_SIZE (64 * 1024)
+#define ZERO_SIZE (64 * 1024)
 
 _Static_assert(LOYALTY_JOURNAL_PAYLOAD_MAX <= ~MARK_MASK,
                "a length leaves room for its mark");
@@ -207,6 +208,7 @@ loyalty_journal_file_create(loyalty_journal_file_t *file, int dir,
     file->first = first;
     file->size = size;
     file->end = LOYALTY_JOURNAL_FILE_HEADER;
+    file->zeroed = LOYALTY_JOURNAL_FILE_HEADER;
 
     rc = posix_fallocate(file->fd, 0, size);
     if (rc == 0) {
@@ -234,6 +236,30 @@ loyalty_journal_file_append(loyalty_journal_file_t *file,
         file->end += (off_t)len;
     }
     return rc;
+}
+
+void
+loyalty_journal_file_zero(loyalty_journal_file_t *file)
+{
+    static const uint8_t zeros[ZERO_SIZE];
+    off_t to = file->end + LOYALTY_JOURNAL_FILE_AHEAD;
+
+    if (file->end <= file->zeroed) {
+        return;
+    }
+    to = to < file->size ? to : file->size;
+    file->zeroed = file->end;
+    while (file->zeroed < to) {
+        size_t len = to - file->zeroed < ZERO_SIZE
+                         ? (size_t)(to - file->zeroed)
+                         : ZERO_SIZE;
+
+        /* A sync will do without. */
+        if (write_all(file->fd, zeros, len, file->zeroed) != 0) {
+            return;
+        }
+        file->zeroed += (off_t)len;
+    }
 }
 
 int

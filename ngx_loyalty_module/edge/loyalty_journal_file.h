@@ -54,7 +54,8 @@ loyalty_status_t loyalty_journal_record_read(const uint8_t *bytes, size_t len,
 typedef struct {
     int fd; /* -1: none */
     uint64_t first;
-    off_t end; /* behind the last record */
+    off_t end;    /* behind the last record */
+    off_t zeroed; /* so far all blocks have been written once */
     off_t size;
 } loyalty_journal_file_t;
 
@@ -65,6 +66,9 @@ int loyalty_journal_file_create(loyalty_journal_file_t *file, int dir,
 /* Whole records; after an error the end is where it was. */
 int loyalty_journal_file_append(loyalty_journal_file_t *file,
                                 const uint8_t *records, size_t len);
+/* To be called before a sync: blocks that were set aside but never written
+ * are more work for the file system, which has to sync its own journal too. */
+void loyalty_journal_file_zero(loyalty_journal_file_t *file);
 int loyalty_journal_file_sync(loyalty_journal_file_t *file);
 /* Gives back what was set aside and not used. */
 void loyalty_journal_file_close(loyalty_journal_file_t *file, bool sync);

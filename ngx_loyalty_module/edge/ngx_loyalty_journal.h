@@ -207,6 +207,7 @@ struct ngx_loyalty_journal_s {
     ngx_loyalty_group_t          *writing;
     ngx_thread_task_t            *commit;
     ngx_event_t                   start;       /* at the end of the loop */
+    ngx_msec_t                    started;     /* the newest commit */
     ngx_event_t                   wait;        /* for a disk that hangs */
     off_t                         total;       /* bytes of all sets */
 

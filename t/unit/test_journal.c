@@ -512,6 +512,99 @@ a_full_disk_leaves_no_half_file(void **state)
     assert_int_equal(faccessat(folder->dir, name, F_OK, 0), -1);
 }
 
+/* The blocks ahead of the records are written as zeros, which are no damage;
+ * more is written when the records have come to their end. */
+static void
+zeros_go_ahead_of_the_records(void **state)
+{
+    const folder_t *folder = *state;
+    const off_t size = 3 * LOYALTY_JOURNAL_FILE_AHEAD;
+    static uint8_t record[LOYALTY_JOURNAL_FILE_AHEAD];
+    static char text[sizeof(record)];
+    size_t len = sizeof(record) - LOYALTY_JOURNAL_RECORD_HEADER;
+    loyalty_journal_reader_t reader;
+    loyalty_journal_record_t read;
+    loyalty_journal_file_t file;
+    off_t zeroed;
+
+    memset(text, 'x', sizeof(text));
+    assert_int_equal(loyalty_journal_file_create(&file, folder->dir, SET,
+                                                 FIRST, size, true), 0);
+    assert_int_equal(file.zeroed, LOYALTY_JOURNAL_FILE_HEADER);
+
+    loyalty_journal_record_write(record, SET, FIRST, text, 40);
+    assert_int_equal(loyalty_journal_file_append(&file, record, 56), 0);
+    loyalty_journal_file_zero(&file);
+    zeroed = file.end + LOYALTY_JOURNAL_FILE_AHEAD;
+    assert_int_equal(file.zeroed, zeroed);
+
+    /* Within them nothing more is written. */
+    loyalty_journal_record_write(record, SET, FIRST + 1, text, 40);
+    assert_int_equal(loyalty_journal_file_append(&file, record, 56), 0);
+    loyalty_journal_file_zero(&file);
+    assert_int_equal(file.zeroed, zeroed);
+
+    /* A record past them, then never past what was set aside. */
+    loyalty_journal_record_write(record, SET, FIRST + 2, text, len);
+    assert_int_equal(loyalty_journal_file_append(&file, record,
+                                                 sizeof(record)), 0);
+    loyalty_journal_file_zero(&file);
+    assert_int_equal(file.zeroed, file.end + LOYALTY_JOURNAL_FILE_AHEAD);
+    loyalty_journal_record_write(record, SET, FIRST + 3, text, len);
+    assert_int_equal(loyalty_journal_file_append(&file, record,
+                                                 sizeof(record)), 0);
+    loyalty_journal_file_zero(&file);
+    assert_true(file.zeroed <= size);
+    assert_int_equal(loyalty_journal_file_sync(&file), 0);
+
+    /* As after a kill: nobody has cut the file to its length. */
+    close(file.fd);
+    loyalty_journal_reader_init(&reader);
+    assert_int_equal(loyalty_journal_reader_open(&reader, folder->dir, SET,
+                                                 FIRST), LOYALTY_OK);
+    for (uint64_t id = FIRST; id < FIRST + 4; id++) {
+        assert_int_equal(loyalty_journal_reader_next(&reader, -1, &read),
+                         LOYALTY_OK);
+        assert_int_equal(read.id, id);
+        assert_int_equal(read.len, id < FIRST + 2 ? 40 : len);
+    }
+    assert_int_equal(loyalty_journal_reader_next(&reader, -1, &read),
+                     LOYALTY_ERROR_NOT_FOUND);
+    assert_int_equal(reader.damaged, 0);
+    loyalty_journal_reader_close(&reader);
+}
+
+static void
+a_reader_moves_to_where_another_has_read(void **state)
+{
+    const folder_t *folder = *state;
+    loyalty_journal_reader_t reader;
+    loyalty_journal_record_t record;
+    off_t ends[20];
+
+    write_file(folder->dir, FIRST, 20, ends);
+    loyalty_journal_reader_init(&reader);
+    assert_int_equal(loyalty_journal_reader_open(&reader, folder->dir, SET,
+                                                 FIRST), LOYALTY_OK);
+    assert_int_equal(loyalty_journal_reader_at(&reader),
+                     LOYALTY_JOURNAL_FILE_HEADER);
+    assert_int_equal(loyalty_journal_reader_next(&reader, -1, &record),
+                     LOYALTY_OK);
+    assert_int_equal(loyalty_journal_reader_at(&reader), ends[0]);
+
+    loyalty_journal_reader_move(&reader, ends[9], FIRST + 9);
+    assert_int_equal(loyalty_journal_reader_at(&reader), ends[9]);
+    for (uint64_t id = FIRST + 10; id < FIRST + 20; id++) {
+        assert_int_equal(loyalty_journal_reader_next(&reader, -1, &record),
+                         LOYALTY_OK);
+        assert_int_equal(record.id, id);
+    }
+    assert_int_equal(loyalty_journal_reader_next(&reader, -1, &record),
+                     LOYALTY_ERROR_NOT_FOUND);
+    assert_int_equal(reader.damaged, 0);
+    loyalty_journal_reader_close(&reader);
+}
+
 int
 main(void)
 {
@@ -529,6 +622,8 @@ main(void)
         with_folder(a_set_has_one_owner),
         with_folder(a_new_writer_never_reuses_an_id),
         with_folder(a_cursor_survives_a_torn_write),
+        with_folder(zeros_go_ahead_of_the_records),
+        with_folder(a_reader_moves_to_where_another_has_read),
         cmocka_unit_test(another_server_means_to_begin_again),
         with_folder(files_go_when_all_have_them_and_retain_has_passed),
         cmocka_unit_test(a_payload_comes_back_and_a_cut_one_is_refused),
