@@ -225,3 +225,40 @@ POST /v1/sites/demo/orders/batch
 --- error_code eval: [201, 422, 200]
 --- response_body_like eval
 ['applied', '"code":"overflow"', '"order_count":1,"spent_total":9223372036854775807,']
+
+
+
+=== TEST 20: staff correct an order: a part of it returned, then cancelled
+--- request eval
+['POST /v1/sites/demo/orders
+{"order_id":"wrong","member_id":"vera","status":"completed","total":1000,"lines":[]}',
+ 'POST /v1/sites/demo/orders/wrong/refunds
+{"id":"r1","amount":250,"reason":"a scratch"}',
+ 'POST /v1/sites/demo/orders/wrong/refunds
+{"id":"r1","amount":250,"reason":"a scratch"}',
+ 'POST /v1/sites/demo/orders/wrong/refunds
+{"id":"r2","amount":751,"reason":"more than is left"}',
+ 'POST /v1/sites/demo/orders/wrong/cancel
+{"reason":"never delivered"}',
+ 'GET /v1/sites/demo/orders/wrong',
+ 'GET /v1/sites/demo/members/vera',
+ 'GET /v1/sites/demo/audit']
+--- error_code eval: [201, 201, 200, 422, 201, 200, 200, 200]
+--- response_body_like eval
+['"points":10', '"points":-2', '"duplicate"', '"error"', '"points":-8',
+ '"status":"cancelled"', '"order_count":0,"spent_total":0,"points":\{"active":0',
+ 'orders/wrong/cancel.*never delivered.*orders/wrong/refunds.*a scratch']
+
+
+
+=== TEST 21: a correction says why, and of what
+--- request eval
+['POST /v1/sites/demo/orders/wrong/cancel
+{}', 'POST /v1/sites/demo/orders/wrong/cancel
+{"reason":""}', 'POST /v1/sites/demo/orders/wrong/cancel
+{"reason":"x","amount":1}', 'POST /v1/sites/demo/orders/wrong/refunds
+{"reason":"x","amount":"all"}', 'POST /v1/sites/demo/orders/none/cancel
+{"reason":"x"}']
+--- error_code eval: [422, 422, 422, 422, 404]
+--- response_body_like eval
+['"/reason"', '"/reason"', 'a reason alone', '/refund/amount', 'not_found']

@@ -208,6 +208,53 @@ def exported(tap, backend):
            "a filter, as NDJSON", text[:300])
 
 
+def settings(backend, active):
+    status, body = backend.call("PUT", "settings", {
+        "id": SITE, "currency": "GBP", "active": active})
+    assert status == 200, body
+
+
+def activated(tap, backend, count):
+    """10.50 each while the site is not active; of the first, 3.00 returned:
+    floor(10.5) = 10 points, and 10 - floor(10 * 3.00 / 10.50) = 8."""
+    settings(backend, False)
+    lines = [json.dumps({"order_id": f"b{i}", "member_id": f"b{i % count:05}",
+                         "status": "completed", "currency": "GBP",
+                         "total": 1050, "lines": []})
+             for i in range(2 * count)]
+    lines += [json.dumps({"order_id": "b0", "status": "refunded",
+                          "refund": {"id": "r", "amount": 300}})]
+    status, text = backend.call("POST", "orders/batch", "\n".join(lines),
+                                "application/x-ndjson")
+    ids = [f"b{i:05}" for i in range(count)]
+    tap.ok(text.count(b'"applied"') == len(lines)
+           and set(entries(backend, ids)) == {0},
+           "a site that is not active gives no points", text[-300:])
+
+    settings(backend, True)
+    _, job = backend.call("POST", "jobs", {"kind": "activation",
+                                           "backfill": True})
+    job, killed = backend.finish(job["id"], [
+        backend.kill_workers, backend.kill_redis, backend.kill_workers])
+    found = members(backend)
+    tap.ok(job["state"] == "done" and killed == 3 and job["failed"] == 0
+           and job["result"] == {"orders": 2 * count},
+           "an activation that makes up for it, with three kills", job)
+    tap.ok([found[id]["points"]["active"] for id in ids]
+           == [18] + [20] * (count - 1), "each has the points of two orders")
+    tap.ok(entries(backend, ids) == [3] + [2] * (count - 1),
+           "by an entry each, and one for what was returned")
+
+    _, job = backend.call("POST", "jobs", {"kind": "activation",
+                                           "backfill": True})
+    job, _ = backend.finish(job["id"])
+    tap.ok("result" not in job and entries(backend, ids)
+           == [3] + [2] * (count - 1), "a second one gives nothing", job)
+    backend.call("POST", "orders/b1/cancel", {"reason": "never delivered"})
+    _, member = backend.call("GET", "members/b00001")
+    tap.ok(member["points"]["active"] == 10, "and can be taken back", member)
+
+
 def main():
     tap = Tap()
     count = 4000
@@ -219,6 +266,7 @@ def main():
         cancelled(tap, backend, count)
         imported(tap, backend, 3000)
         exported(tap, backend)
+        activated(tap, backend, 300)
     tap.done()
 
 

@@ -127,6 +127,8 @@ static const loyalty_api_route_t routes[] = {
     {POST, "sites/*/orders", ORDER, loyalty_api_post_order},
     {POST, "sites/*/orders/batch", ORDERS, loyalty_api_post_orders},
     {GET, "sites/*/orders/*", READ, loyalty_api_get_order},
+    {POST, "sites/*/orders/*/cancel", WRITE, loyalty_api_cancel_order},
+    {POST, "sites/*/orders/*/refunds", WRITE, loyalty_api_refund_order},
 
     {GET, "sites/*/messages", READ, loyalty_api_list_messages},
     {GET, "sites/*/messages/*", READ, loyalty_api_get_message},

@@ -287,6 +287,8 @@ loyalty_api_delete_entitlement(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_post_order(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_post_orders(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_order(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_cancel_order(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_refund_order(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_post_hold(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_hold(loyalty_api_call_t *call);

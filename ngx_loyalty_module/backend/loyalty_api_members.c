@@ -171,6 +171,12 @@ commit_member(loyalty_api_call_t *call, int status,
               loyalty_member_slot_t *slot)
 {
     slot->changed = true;
+    if (!slot->fresh) {
+        call->audit_before = loyalty_member_to_json(
+            &slot->before, call->session->change.program, call->now);
+    }
+    call->audit_after = loyalty_member_to_json(
+        &slot->member, call->session->change.program, call->now);
     show_member(call, status, &slot->member, call->session->change.program,
                 call->now);
     loyalty_api_begin(call);

@@ -346,14 +346,15 @@ loyalty_api_post_orders(loyalty_api_call_t *call)
     return result;
 }
 
-loyalty_store_result_t
-loyalty_api_get_order(loyalty_api_call_t *call)
+/* *order NULL: the answer is written, or the store's. */
+static loyalty_store_result_t
+read_order(loyalty_api_call_t *call, loyalty_replies_t *replies,
+           loyalty_order_t **order)
 {
     loyalty_store_result_t result;
-    loyalty_replies_t replies;
-    loyalty_order_t *order;
     loyalty_str_t bytes;
 
+    *order = NULL;
     if (call->segments[3].len > LOYALTY_ORDER_ID_MAX) {
         loyalty_api_not_found(call, "order");
         return LOYALTY_STORE_OK;
@@ -361,23 +362,171 @@ loyalty_api_get_order(loyalty_api_call_t *call)
 
     loyalty_commands_reset(&call->session->commands);
     loyalty_api_command(call, "GET", "o", call->segments[3], 0);
-    loyalty_replies_init(&replies);
-    result = loyalty_api_read(call, &replies);
-
-    if (result == LOYALTY_STORE_OK) {
-        if (!loyalty_reply_str(replies.list[0], &bytes)) {
-            result = LOYALTY_STORE_MALFORMED;
-        } else if (bytes.data == NULL) {
-            loyalty_api_not_found(call, "order");
-        } else if (loyalty_order_decode(bytes, call->arena, &order)
-                   != LOYALTY_OK) {
-            result = LOYALTY_STORE_MALFORMED;
-        } else {
-            loyalty_api_json(call, 200, loyalty_order_to_json(order));
-        }
+    result = loyalty_api_read(call, replies);
+    if (result != LOYALTY_STORE_OK) {
+        return result;
     }
 
+    if (!loyalty_reply_str(replies->list[0], &bytes)) {
+        return LOYALTY_STORE_MALFORMED;
+    }
+
+    if (bytes.data == NULL) {
+        loyalty_api_not_found(call, "order");
+        return LOYALTY_STORE_OK;
+    }
+
+    return loyalty_order_decode(bytes, call->arena, order) == LOYALTY_OK
+               ? LOYALTY_STORE_OK : LOYALTY_STORE_MALFORMED;
+}
+
+loyalty_store_result_t
+loyalty_api_get_order(loyalty_api_call_t *call)
+{
+    loyalty_store_result_t result;
+    loyalty_replies_t replies;
+    loyalty_order_t *order;
+
+    loyalty_replies_init(&replies);
+    result = read_order(call, &replies, &order);
+    if (result == LOYALTY_STORE_OK && order != NULL) {
+        loyalty_api_json(call, 200, loyalty_order_to_json(order));
+    }
     loyalty_replies_free(&replies);
 
     return result;
+}
+
+/* The order's last attempt; 0: the answer is written, or the store's. */
+static loyalty_store_result_t
+read_attempt(loyalty_api_call_t *call, json_int_t *attempt)
+{
+    loyalty_store_result_t result;
+    loyalty_replies_t replies;
+    loyalty_order_t *order;
+
+    *attempt = 0;
+    loyalty_replies_init(&replies);
+    result = read_order(call, &replies, &order);
+    if (result == LOYALTY_STORE_OK && order != NULL && order->nattempts != 0) {
+        *attempt = order->attempts[order->nattempts - 1].attempt;
+    }
+    loyalty_replies_free(&replies);
+
+    return result;
+}
+
+/* {"reason", and of a refund "id", "amount", "lines"}; false: the error is
+ * written. */
+static bool
+check_correction(loyalty_api_call_t *call, bool refund)
+{
+    const json_t *reason = json_object_get(call->body, "reason");
+    const char *name;
+    json_t *value;
+
+    if (!json_is_string(reason) || json_string_length(reason) == 0
+        || json_string_length(reason) > LOYALTY_MEMBER_TEXT_MAX) {
+        loyalty_api_problem(call, "/reason", "must say why");
+        return false;
+    }
+
+    json_object_foreach(call->body, name, value) {
+        if (strcmp(name, "reason") != 0
+            && !(refund
+                 && (strcmp(name, "id") == 0 || strcmp(name, "amount") == 0
+                     || strcmp(name, "lines") == 0))) {
+            loyalty_api_problem(call, "", refund ? "a refund has id, amount, "
+                                "lines and reason" : "a cancellation has a "
+                                "reason alone");
+            return false;
+        }
+    }
+
+    return true;
+}
+
+/* The event that staff's correction is, as the shop would have sent it. */
+static json_t *
+correction(loyalty_api_call_t *call, json_int_t attempt, bool refund)
+{
+    loyalty_str_t id = call->segments[3];
+    char now[LOYALTY_INSTANT_SIZE];
+    json_t *json, *part;
+
+    loyalty_instant_format(call->now, now);
+    json = json_pack("{s:s%,s:I,s:s,s:s}", "order_id", id.data, id.len,
+                     "attempt", attempt, "status",
+                     refund ? "refunded" : "cancelled", "occurred_at", now);
+    if (refund) {
+        part = json_copy(call->body);
+        json_object_del(part, "reason");
+        json_object_set_new(json, "refund", part);
+    }
+
+    return json;
+}
+
+static loyalty_store_result_t
+correct_order(loyalty_api_call_t *call, bool refund)
+{
+    loyalty_batch_t *batch = call->session->batch;
+    const loyalty_program_t *program;
+    loyalty_store_result_t result;
+    loyalty_status_t status;
+    json_int_t attempt;
+    json_t *json;
+    char *text;
+
+    if (!check_correction(call, refund)) {
+        return LOYALTY_STORE_OK;
+    }
+
+    result = loyalty_api_program(call, &program);
+    if (result != LOYALTY_STORE_OK || program == NULL) {
+        return result;
+    }
+
+    result = read_attempt(call, &attempt);
+    if (result != LOYALTY_STORE_OK || attempt == 0) {
+        return result;
+    }
+
+    json = correction(call, attempt, refund);
+    text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    if (text == NULL) {
+        return LOYALTY_STORE_MEMORY;
+    }
+
+    loyalty_batch_begin(batch, &call->scope, call->session->programs, program);
+    status = loyalty_batch_add(batch, loyalty_str_null, loyalty_str_null,
+                               loyalty_str_from(text), call->now);
+    free(text);
+    if (status != LOYALTY_OK) {
+        return LOYALTY_STORE_MEMORY;
+    }
+
+    result = prepare(call);
+    if (result != LOYALTY_STORE_OK) {
+        return result;
+    }
+
+    answer(call, loyalty_batch_event(batch, 0));
+    call->audit_after = json_incref(call->body);
+
+    return call->session->commands.count != 0 ? loyalty_api_commit(call)
+                                              : LOYALTY_STORE_OK;
+}
+
+loyalty_store_result_t
+loyalty_api_cancel_order(loyalty_api_call_t *call)
+{
+    return correct_order(call, false);
+}
+
+loyalty_store_result_t
+loyalty_api_refund_order(loyalty_api_call_t *call)
+{
+    return correct_order(call, true);
 }

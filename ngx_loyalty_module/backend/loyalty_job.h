@@ -82,8 +82,10 @@ struct loyalty_job_s {
 
     void *data; /* the kind's own, within a step */
 
-    loyalty_job_member_pt scan_member; /* of loyalty_job_scan() */
+    /* Of loyalty_job_scan(). */
+    loyalty_job_member_pt scan_member;
     int64_t scan_total;
+    bool scan_last;
 };
 
 /* A fresh id. */
@@ -120,6 +122,19 @@ loyalty_store_result_t loyalty_job_change(loyalty_job_t *job,
  */
 loyalty_store_result_t loyalty_job_scan(loyalty_job_t *job, const char *kind,
                                         loyalty_str_t rest,
+                                        loyalty_job_member_pt member);
+
+/* The same in two halves, for what has more to read between them: the ids
+ * behind the cursor, `limit` at most, good as long as the replies; then a page
+ * of them, the last one or not. */
+loyalty_store_result_t loyalty_job_ids(loyalty_job_t *job, const char *kind,
+                                       loyalty_str_t rest, size_t limit,
+                                       loyalty_replies_t *replies,
+                                       loyalty_str_t **ids, size_t *n);
+loyalty_store_result_t loyalty_job_page(loyalty_job_t *job,
+                                        const loyalty_str_t *ids, size_t n,
+                                        bool last,
+                                        const loyalty_commands_t *reads,
                                         loyalty_job_member_pt member);
 
 /* The caller's reply `index` of `reads`, inside decide. */

@@ -7,7 +7,7 @@
 
 static loyalty_store_result_t
 read_ids(loyalty_job_t *job, const char *kind, loyalty_str_t rest,
-         loyalty_replies_t *replies)
+         size_t limit, loyalty_replies_t *replies)
 {
     loyalty_str_t start = loyalty_str("-");
     loyalty_store_result_t result;
@@ -31,7 +31,7 @@ read_ids(loyalty_job_t *job, const char *kind, loyalty_str_t rest,
     loyalty_arg_text(&commands, "+");
     loyalty_arg_text(&commands, "LIMIT");
     loyalty_arg_int(&commands, 0);
-    loyalty_arg_int(&commands, LOYALTY_MEMBER_CHANGE_MAX);
+    loyalty_arg_int(&commands, (int64_t)limit);
     loyalty_command(&commands, "ZCARD", 2);
     loyalty_arg_key(&commands, &job->scope, kind, rest);
     result = loyalty_store_call(job->store, job->scope.site, &commands,
@@ -111,9 +111,41 @@ decide(loyalty_member_change_t *change, void *data)
         }
     }
 
-    job->next.finished = change->n < LOYALTY_MEMBER_CHANGE_MAX;
+    job->next.finished = job->scan_last;
 
     return LOYALTY_STORE_OK;
+}
+
+loyalty_store_result_t
+loyalty_job_ids(loyalty_job_t *job, const char *kind, loyalty_str_t rest,
+                size_t limit, loyalty_replies_t *replies, loyalty_str_t **ids,
+                size_t *n)
+{
+    loyalty_store_result_t result;
+
+    result = read_ids(job, kind, rest, limit, replies);
+    if (result != LOYALTY_STORE_OK) {
+        return result;
+    }
+
+    if (!loyalty_reply_int(replies->list[1], &job->scan_total)) {
+        job->scan_total = -1;
+    }
+
+    *n = replies->list[0]->elements;
+
+    return take_ids(replies->list[0], job->arena, ids);
+}
+
+loyalty_store_result_t
+loyalty_job_page(loyalty_job_t *job, const loyalty_str_t *ids, size_t n,
+                 bool last, const loyalty_commands_t *reads,
+                 loyalty_job_member_pt member)
+{
+    job->scan_member = member;
+    job->scan_last = last;
+
+    return loyalty_job_change(job, ids, n, reads, decide);
 }
 
 loyalty_store_result_t
@@ -123,23 +155,15 @@ loyalty_job_scan(loyalty_job_t *job, const char *kind, loyalty_str_t rest,
     loyalty_store_result_t result;
     loyalty_replies_t replies;
     loyalty_str_t *ids;
+    size_t n;
 
     loyalty_replies_init(&replies);
-    result = read_ids(job, kind, rest, &replies);
-
+    result = loyalty_job_ids(job, kind, rest, LOYALTY_MEMBER_CHANGE_MAX,
+                             &replies, &ids, &n);
     if (result == LOYALTY_STORE_OK) {
-        result = take_ids(replies.list[0], job->arena, &ids);
+        result = loyalty_job_page(job, ids, n, n < LOYALTY_MEMBER_CHANGE_MAX,
+                                  NULL, member);
     }
-
-    if (result == LOYALTY_STORE_OK) {
-        job->scan_member = member;
-        if (!loyalty_reply_int(replies.list[1], &job->scan_total)) {
-            job->scan_total = -1;
-        }
-        result = loyalty_job_change(job, ids, replies.list[0]->elements, NULL,
-                                    decide);
-    }
-
     loyalty_replies_free(&replies);
 
     return result;

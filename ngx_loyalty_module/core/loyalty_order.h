@@ -199,6 +199,16 @@ loyalty_order_spend(const loyalty_program_t *program, loyalty_member_t *member,
                     loyalty_str_t id, int64_t amount, loyalty_instant_t now,
                     loyalty_arena_t *arena, loyalty_effects_t *effects);
 
+/*
+ * The points that a completed order did not earn, because the site was not
+ * active then: given now, once.  LOYALTY_DUPLICATE: there is nothing to give.
+ */
+loyalty_status_t
+loyalty_order_backfill(const loyalty_program_t *program,
+                       loyalty_member_t *member, loyalty_order_t **order,
+                       loyalty_instant_t now, loyalty_arena_t *arena,
+                       loyalty_effects_t *effects);
+
 const char *loyalty_order_status_name(loyalty_order_status_t status);
 
 #endif
