@@ -162,8 +162,7 @@ for _ in $(seq 300); do
     [[ $groups == *'pending 0 '*'lag 0 '* ]] && break
     sleep 0.1
 done
-check "all of the stream is applied" "$(sed 's/.*\(lag .*\)/\1/' <<<"$groups")" \
-    'lag 0 '
+check "all of the stream is applied" "lag ${groups##*lag }" 'lag 0 '
 
 awk -v members=$MEMBERS -v orders=$ORDERS 'BEGIN {
     for (i = 1; i <= orders; i++) if (i % 7) {
@@ -176,7 +175,8 @@ awk -v members=$MEMBERS -v orders=$ORDERS 'BEGIN {
 }' >"$dir/expected"
 
 for m in $(seq 0 $((MEMBERS - 1))); do
-    echo "$(api GET "members/m$m")" | sed -E "s/.*\"order_count\":([0-9]+),\"spent_total\":([0-9]+),\"points\":\{\"active\":([0-9]+).*/m$m \1 \2 \3/"
+    sed -E "s/.*\"order_count\":([0-9]+),\"spent_total\":([0-9]+),\"points\":\{\"active\":([0-9]+).*/m$m \1 \2 \3/" \
+        <<<"$(api GET "members/m$m")"
 done >"$dir/got"
 check "orders, spend and points of every member are right to the penny" \
     "$(diff "$dir/expected" "$dir/got" | head -n 5)" ''

@@ -119,6 +119,35 @@ loyalty_arena_free(loyalty_arena_t *arena)
     arena->used = 0;
 }
 
+bool
+loyalty_str_listed(const loyalty_str_t *list, size_t n, loyalty_str_t value)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        if (loyalty_str_eq(list[i], value)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+bool
+loyalty_str_any_listed(const loyalty_str_t *list, size_t n,
+                       const loyalty_str_t *values, size_t nvalues)
+{
+    size_t i;
+
+    for (i = 0; i < nvalues; i++) {
+        if (loyalty_str_listed(list, n, values[i])) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
 loyalty_status_t
 loyalty_str_copy(loyalty_arena_t *arena, loyalty_str_t from, loyalty_str_t *to)
 {

@@ -66,6 +66,13 @@ loyalty_str_cmp(loyalty_str_t a, loyalty_str_t b)
     return rc != 0 ? rc : (a.len > b.len) - (a.len < b.len);
 }
 
+bool loyalty_str_listed(const loyalty_str_t *list, size_t n,
+                        loyalty_str_t value);
+
+/* Whether two lists have something in common. */
+bool loyalty_str_any_listed(const loyalty_str_t *list, size_t n,
+                            const loyalty_str_t *values, size_t nvalues);
+
 /* Milliseconds since 1970 in UTC (DOMAIN.md, head). */
 typedef int64_t loyalty_instant_t;
 

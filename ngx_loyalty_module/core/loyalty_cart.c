@@ -101,12 +101,13 @@ find_usage(evaluation_t *e)
     return LOYALTY_OK;
 }
 
-static loyalty_usage_t
+static const loyalty_usage_t *
 usage_of(const evaluation_t *e, const loyalty_offer_t *offer)
 {
+    static const loyalty_usage_t none;
+
     return e->usage == NULL || e->usage[offer->number] == NULL
-               ? (loyalty_usage_t){.offer = offer->id}
-               : *e->usage[offer->number];
+               ? &none : e->usage[offer->number];
 }
 
 static void
@@ -331,34 +332,6 @@ collect(evaluation_t *e)
 
 /* Conditions */
 
-static bool
-listed(const loyalty_str_t *list, size_t n, loyalty_str_t value)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        if (loyalty_str_eq(list[i], value)) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-static bool
-in_a_group(const loyalty_offer_t *offer, const loyalty_cart_t *cart)
-{
-    size_t i;
-
-    for (i = 0; i < cart->ngroups; i++) {
-        if (listed(offer->groups, offer->ngroups, cart->groups[i])) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
 /* What holds of the offer, the entry and the member, whatever the cart. */
 static loyalty_reject_t
 standing(const candidate_t *candidate, const loyalty_cart_t *cart)
@@ -389,7 +362,7 @@ standing(const candidate_t *candidate, const loyalty_cart_t *cart)
     }
 
     if (offer->nstatuses != 0
-        && !listed(offer->statuses, offer->nstatuses, cart->status)) {
+        && !loyalty_str_listed(offer->statuses, offer->nstatuses, cart->status)) {
         return LOYALTY_REJECT_STATUS;
     }
 
@@ -397,7 +370,8 @@ standing(const candidate_t *candidate, const loyalty_cart_t *cart)
         return LOYALTY_REJECT_SEGMENT;
     }
 
-    if (offer->ngroups != 0 && !in_a_group(offer, cart)) {
+    if (offer->ngroups != 0 && !loyalty_str_any_listed(
+            offer->groups, offer->ngroups, cart->groups, cart->ngroups)) {
         return LOYALTY_REJECT_GROUP;
     }
 
@@ -449,19 +423,19 @@ static loyalty_reject_t
 limits(const evaluation_t *e, const candidate_t *candidate, int64_t here)
 {
     const loyalty_offer_t *offer = candidate->offer;
-    loyalty_usage_t usage = usage_of(e, offer);
+    const loyalty_usage_t *usage = usage_of(e, offer);
 
     if (candidate->entry != NULL && candidate->entry->reserved) {
         return LOYALTY_REJECT_NONE;
     }
 
     if (offer->limit_total != 0
-        && usage.total + here >= offer->limit_total) {
+        && usage->total + here >= offer->limit_total) {
         return LOYALTY_REJECT_LIMIT_TOTAL;
     }
 
     if (offer->limit_per_member != 0
-        && usage.member + here >= offer->limit_per_member) {
+        && usage->member + here >= offer->limit_per_member) {
         return LOYALTY_REJECT_LIMIT_PER_MEMBER;
     }
 
@@ -473,7 +447,7 @@ over_budget(const evaluation_t *e, const loyalty_offer_t *offer,
             int64_t amount)
 {
     return offer->budget_total != 0
-           && amount > offer->budget_total - usage_of(e, offer).spent;
+           && amount > offer->budget_total - usage_of(e, offer)->spent;
 }
 
 static bool

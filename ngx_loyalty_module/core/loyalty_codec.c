@@ -93,8 +93,7 @@ loyalty_put_instant(loyalty_encoder_t *encoder, loyalty_instant_t instant)
 
     step = instant - encoder->base;
     encoder->base = instant;
-    loyalty_put_uint(encoder,
-                     2 + (((uint64_t)step << 1) ^ (uint64_t)(step >> 63)));
+    loyalty_put_uint(encoder, 2 + loyalty_zigzag(step));
 }
 
 loyalty_status_t

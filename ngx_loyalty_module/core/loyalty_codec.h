@@ -75,10 +75,19 @@ loyalty_put_uint(loyalty_encoder_t *encoder, uint64_t value)
     encoder->len = (size_t)(p - encoder->data);
 }
 
+/* 0, -1, 1, -2, ... as 0, 1, 2, 3, ...: small ones stay short. */
+static inline uint64_t
+loyalty_zigzag(int64_t value)
+{
+    uint64_t twice = (uint64_t)value << 1;
+
+    return value < 0 ? ~twice : twice;
+}
+
 static inline void
 loyalty_put_int(loyalty_encoder_t *encoder, int64_t value)
 {
-    loyalty_put_uint(encoder, ((uint64_t)value << 1) ^ (uint64_t)(value >> 63));
+    loyalty_put_uint(encoder, loyalty_zigzag(value));
 }
 
 static inline void

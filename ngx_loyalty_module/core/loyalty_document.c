@@ -590,14 +590,18 @@ has_name(const loyalty_document_t *document, const loyalty_element_t *key,
 {
     loyalty_str_t bytes = loyalty_document_bytes(document, key);
     char text[KEY_MAX];
+    size_t len;
 
     if (key->type == LOYALTY_JSON_STRING) {
         return loyalty_str_eq(bytes, name);
     }
-    return bytes.len <= sizeof(text)
-           && loyalty_str_eq(
-               (loyalty_str_t){text, loyalty_document_unescape(bytes, text)},
-               name);
+
+    if (bytes.len > sizeof(text)) {
+        return false;
+    }
+
+    len = loyalty_document_unescape(bytes, text);
+    return loyalty_str_eq((loyalty_str_t){text, len}, name);
 }
 
 static const loyalty_element_t *

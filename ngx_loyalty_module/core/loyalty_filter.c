@@ -615,20 +615,6 @@ instant_of(const subject_t *s, field_t field)
 }
 
 static bool
-listed(const loyalty_str_t *list, size_t n, loyalty_str_t value)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        if (loyalty_str_eq(list[i], value)) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-static bool
 in_segment(const subject_t *s, loyalty_str_t name)
 {
     loyalty_activity_t activity;
@@ -673,9 +659,9 @@ has(const subject_t *s, field_t field, loyalty_str_t value)
     case FIELD_SEGMENTS:
         return in_segment(s, value);
     case FIELD_GROUPS:
-        return listed(s->member->groups, s->member->ngroups, value);
+        return loyalty_str_listed(s->member->groups, s->member->ngroups, value);
     case FIELD_CLUBS:
-        return listed(s->member->clubs, s->member->nclubs, value);
+        return loyalty_str_listed(s->member->clubs, s->member->nclubs, value);
     default:
         return holds_offer(s, value);
     }
@@ -695,7 +681,7 @@ compare_text(const node_t *node, loyalty_str_t text)
     case OP_NE:
         return !loyalty_str_eq(text, node->texts[0]);
     default:
-        return listed(node->texts, node->ntexts, text);
+        return loyalty_str_listed(node->texts, node->ntexts, text);
     }
 }
 

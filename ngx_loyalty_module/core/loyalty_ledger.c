@@ -171,13 +171,11 @@ loyalty_ledger_copy(const loyalty_ledger_t *from, size_t more,
                     loyalty_arena_t *arena, loyalty_ledger_t *to)
 {
     size_t capacity = from->nlots + more;
-    loyalty_lot_t *lots = NULL;
+    loyalty_lot_t *lots;
 
-    if (capacity != 0) {
-        lots = loyalty_alloc(arena, capacity * sizeof(*lots));
-        if (lots == NULL) {
-            return LOYALTY_ERROR_MEMORY;
-        }
+    lots = loyalty_alloc(arena, capacity * sizeof(*lots));
+    if (lots == NULL) {
+        return LOYALTY_ERROR_MEMORY;
     }
 
     if (from->nlots != 0) {

@@ -468,6 +468,10 @@ loyalty_allocate(int64_t amount, const int64_t *weights, size_t n,
         return LOYALTY_ERROR_INVALID;
     }
 
+    if (n == 0) {
+        return LOYALTY_OK;
+    }
+
     if (n == 1) {
         parts[0] = amount;
         return LOYALTY_OK;

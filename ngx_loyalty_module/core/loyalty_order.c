@@ -216,20 +216,20 @@ move_member(loyalty_order_context_t *context, loyalty_member_t *member,
     create_member(context);
 
     rc = reconcile(context, before == NULL ? &nothing : before);
-    if (rc != LOYALTY_OK) {
-        return rc;
+    if (rc == LOYALTY_OK) {
+        retier(context);
+        loyalty_order_merge_products(context->effects);
+        context->effects->tier_to = changed.tier;
+
+        if (is_changed(context, member)) {
+            context->effects->member_changed = true;
+            changed.version++;
+            *member = changed;
+        }
     }
 
-    retier(context);
-    loyalty_order_merge_products(context->effects);
-    context->effects->tier_to = changed.tier;
-
-    if (is_changed(context, member)) {
-        context->effects->member_changed = true;
-        changed.version++;
-        *member = changed;
-    }
-    return LOYALTY_OK;
+    context->member = member; /* the copy ends here */
+    return rc;
 }
 
 /* What loyalty_order_event_parse makes sure of. */

@@ -419,7 +419,7 @@ static loyalty_status_t
 compile_nodes(compiler_t *c)
 {
     loyalty_status_t rc;
-    tag_t tag;
+    tag_t tag = {0};
     const char *line = c->start, *p, *rest = NULL;
 
     for (;;) {

@@ -214,34 +214,6 @@ finish(loyalty_member_t *member, loyalty_member_t *changed,
 
 /* Buying */
 
-static bool
-listed(const loyalty_str_t *list, size_t n, loyalty_str_t value)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        if (loyalty_str_eq(list[i], value)) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
-static bool
-in_a_group(const loyalty_offer_t *offer, const loyalty_member_t *member)
-{
-    size_t i;
-
-    for (i = 0; i < member->ngroups; i++) {
-        if (listed(offer->groups, offer->ngroups, member->groups[i])) {
-            return true;
-        }
-    }
-
-    return false;
-}
-
 /* In the order of the closed list, as a cart has it. */
 static loyalty_reject_t
 conditions(const loyalty_member_t *member, const loyalty_program_t *program,
@@ -269,7 +241,7 @@ conditions(const loyalty_member_t *member, const loyalty_program_t *program,
     }
 
     if (offer->nstatuses != 0
-        && !listed(offer->statuses, offer->nstatuses, status)) {
+        && !loyalty_str_listed(offer->statuses, offer->nstatuses, status)) {
         return LOYALTY_REJECT_STATUS;
     }
 
@@ -281,9 +253,13 @@ conditions(const loyalty_member_t *member, const loyalty_program_t *program,
         return LOYALTY_REJECT_SEGMENT;
     }
 
-    return offer->ngroups != 0 && !in_a_group(offer, member)
-               ? LOYALTY_REJECT_GROUP
-               : LOYALTY_REJECT_NONE;
+    if (offer->ngroups != 0
+        && !loyalty_str_any_listed(offer->groups, offer->ngroups,
+                                   member->groups, member->ngroups)) {
+        return LOYALTY_REJECT_GROUP;
+    }
+
+    return LOYALTY_REJECT_NONE;
 }
 
 static loyalty_reject_t

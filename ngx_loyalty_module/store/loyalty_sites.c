@@ -50,7 +50,7 @@ loyalty_sites(loyalty_store_t *store, loyalty_str_t prefix,
     loyalty_commands_init(&commands);
     loyalty_replies_init(&replies);
     snprintf(key, sizeof(key), "%.*s:sites", (int)prefix.len, prefix.data);
-    loyalty_command_words(&commands, "SMEMBERS", key, NULL);
+    loyalty_command_words(&commands, "SMEMBERS", key, (char *)NULL);
     result = loyalty_store_call(store, loyalty_str_from(key), &commands,
                                 &replies);
 

@@ -316,7 +316,7 @@ ask_cluster(loyalty_store_t *store)
     size_t i, n = store->nlinks;
 
     loyalty_commands_init(&command);
-    loyalty_command_words(&command, "CLUSTER", "SLOTS", NULL);
+    loyalty_command_words(&command, "CLUSTER", "SLOTS", (char *)NULL);
 
     for (i = 1; i < n && !ok; i++) {
         ok = map_from(store, &store->links[i], &command);
