@@ -2,8 +2,8 @@
  * The rule book alone: "metric value" lines, medians of ROUNDS.
  *
  * Each figure stands beside the plainest lower bound: one pass over the same
- * memory.  With an argument, runs that one benchmark a few times only, for
- * callgrind:  valgrind --tool=callgrind build/bench/core cart
+ * memory.  With a name and a number, runs that one so many times, for
+ * callgrind:  valgrind --tool=callgrind build/bench/core order_apply 100
  */
 
 #include <stdio.h>
@@ -332,30 +332,30 @@ static const struct {
     int times;
 } benchmarks[] = {
     {"cart_20_lines_50_offers", cart, 2000},
-    {"cart_lower_bound", cart_bound, 20000},
+    {"cart_20_lines_50_offers_lower_bound", cart_bound, 20000},
     {"status_and_segments", standing, 200000},
     {"status_and_segments_lower_bound", standing_bound, 200000},
     {"order_apply", apply_only, 20000},
     {"order_decode_apply_encode", order, 20000},
-    {"order_lower_bound", order_bound, 200000},
+    {"order_apply_lower_bound", order_bound, 200000},
     {"program_500_offers", parse, 20},
-    {"program_lower_bound", parse_bound, 20},
+    {"program_500_offers_lower_bound", parse_bound, 20},
 };
 
 int
 main(int argc, char **argv)
 {
     size_t i;
-    int j;
+    long times;
 
     prepare();
 
     for (i = 0; i < sizeof(benchmarks) / sizeof(benchmarks[0]); i++) {
-        if (argc == 1) {
+        if (argc < 3) {
             printf("core.%s_ns %.0f\n", benchmarks[i].name,
                    measure(benchmarks[i].run, benchmarks[i].times));
         } else if (strcmp(argv[1], benchmarks[i].name) == 0) {
-            for (j = 0; j < 100; j++) {
+            for (times = atol(argv[2]); times > 0; times--) {
                 benchmarks[i].run();
             }
         }
