@@ -19,7 +19,8 @@ static loyalty_status_t
 make_room(loyalty_basket_t *basket, size_t nscopes)
 {
     int64_t **const columns[] = {
-        &basket->left, &basket->floors, &basket->taken, &basket->taken_left,
+        &basket->left, &basket->floors,
+        &basket->taken, &basket->taken_left, &basket->taken_of,
         &basket->parts, &basket->units, &basket->units_left,
         &basket->weights, &basket->shares, &basket->rests, &basket->worths,
     };

@@ -18,8 +18,10 @@ typedef struct {
 } loyalty_lines_t;
 
 /*
- * floors[i] <= left[i] <= amount of line i; taken[i] <= its quantity;
- * taken_left[i], the part of left[i] that lies on the taken units, <= left[i].
+ * floors[i] <= left[i] <= amount of line i; taken[i] <= its quantity.  Of what
+ * the line had left when it last gave units, taken_of[i], the part that lay on
+ * taken units is taken_left[i] <= taken_of[i]; discounts on the line since
+ * then lie on all its units alike.
  */
 typedef struct {
     const loyalty_cart_line_t *lines;
@@ -32,6 +34,7 @@ typedef struct {
     int64_t *floors; /* minimum_price x quantity */
     int64_t *taken;  /* units used up by buy_x_get_y */
     int64_t *taken_left;
+    int64_t *taken_of;
 
     /* Scratch of one reduction at a time. */
     int64_t *parts;

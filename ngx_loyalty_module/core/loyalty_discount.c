@@ -331,14 +331,29 @@ qualify(const loyalty_basket_t *basket, size_t n, int64_t need, int64_t spare,
     }
 }
 
+/* The part of what a line has left that lies on its taken units. */
+static int64_t
+taken_left(const loyalty_basket_t *basket, size_t line)
+{
+    int64_t part = basket->taken_left[line];
+
+    if (part != 0 && basket->left[line] != basket->taken_of[line]) {
+        /* It is at most what the line has left: no error. */
+        (void)loyalty_mul_div(part, basket->left[line],
+                              basket->taken_of[line], LOYALTY_ROUND_HALF_UP,
+                              &part);
+    }
+
+    return part;
+}
+
 /* What is left of so many untaken units of a line. */
 static loyalty_status_t
 worth_of(const loyalty_basket_t *basket, size_t line, int64_t units,
          int64_t *worth)
 {
-    return loyalty_mul_div(basket->left[line] - basket->taken_left[line],
-                           units,
-                           basket->lines[line].quantity - basket->taken[line],
+    return loyalty_mul_div(basket->left[line] - taken_left(basket, line),
+                           units, free_units(basket, line),
                            LOYALTY_ROUND_HALF_UP, worth);
 }
 
@@ -517,26 +532,18 @@ loyalty_discount(const loyalty_offer_t *offer, loyalty_basket_t *basket,
     return LOYALTY_ERROR_INVALID;
 }
 
-/* A discount on a line lies on all its units alike, so a share of it on those
- * that a buy_x_get_y has taken.  It is at most what they have left: no error. */
-static void
-reduce_taken(loyalty_basket_t *basket, size_t line, int64_t part)
-{
-    int64_t share = 0;
-
-    (void)loyalty_mul_div(part, basket->taken_left[line], basket->left[line],
-                          LOYALTY_ROUND_HALF_UP, &share);
-    basket->taken_left[line] -= share;
-}
-
 static void
 take_units(loyalty_basket_t *basket, const loyalty_reduction_t *reduction)
 {
     size_t i;
 
     for (i = 0; i < basket->nlines; i++) {
-        basket->taken[i] += reduction->units[i];
-        basket->taken_left[i] += reduction->units_left[i];
+        if (reduction->units[i] != 0) {
+            basket->taken[i] += reduction->units[i];
+            basket->taken_left[i] = taken_left(basket, i)
+                                    + reduction->units_left[i];
+            basket->taken_of[i] = basket->left[i] - reduction->parts[i];
+        }
     }
 }
 
@@ -546,7 +553,6 @@ loyalty_basket_reduce(loyalty_basket_t *basket,
                       loyalty_allocation_t *allocations)
 {
     const loyalty_lines_t *scope = reduction->scope;
-    const int64_t *taken_left = basket->taken_left;
     size_t i, n = 0;
     uint32_t line;
     int64_t part;
@@ -558,16 +564,10 @@ loyalty_basket_reduce(loyalty_basket_t *basket,
     for (i = 0; i < scope->n; i++) {
         line = scope->lines[i];
         part = reduction->parts[line];
-        if (part == 0) {
-            continue;
+        if (part != 0) {
+            basket->left[line] -= part;
+            allocations[n++] = (loyalty_allocation_t){line, part};
         }
-
-        if (reduction->units == NULL && taken_left[line] != 0) {
-            reduce_taken(basket, line, part);
-        }
-
-        basket->left[line] -= part;
-        allocations[n++] = (loyalty_allocation_t){line, part};
     }
 
     return n;
