@@ -275,6 +275,10 @@ loyalty_store_result_t loyalty_api_member_ledger(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_consents(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_export(loyalty_api_call_t *call);
 
+loyalty_store_result_t loyalty_api_list_codes(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_make_codes(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_export_codes(loyalty_api_call_t *call);
+
 loyalty_store_result_t loyalty_api_post_points(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_post_credits(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_post_entitlement(loyalty_api_call_t *call);

@@ -10,6 +10,7 @@ static const loyalty_job_kind_t *const kinds[] = {
     &loyalty_job_bulk,
     &loyalty_job_export,
     &loyalty_job_import,
+    &loyalty_job_codes,
     &loyalty_job_nightly,
 };
 

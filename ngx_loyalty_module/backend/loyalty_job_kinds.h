@@ -11,6 +11,7 @@ extern const loyalty_job_kind_t loyalty_job_activation;
 extern const loyalty_job_kind_t loyalty_job_bulk;
 extern const loyalty_job_kind_t loyalty_job_export;
 extern const loyalty_job_kind_t loyalty_job_import;
+extern const loyalty_job_kind_t loyalty_job_codes;
 extern const loyalty_job_kind_t loyalty_job_nightly;
 
 #endif

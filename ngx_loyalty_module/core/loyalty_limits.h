@@ -55,6 +55,9 @@
 #define LOYALTY_CODE_MAX 64
 #define LOYALTY_CODE_PLACES_MIN 6
 
+/* Codes made by one call: a mailing to every member of a large shop. */
+#define LOYALTY_CODES_MAX 1000000
+
 /* A condition tree is walked for every member. */
 #define LOYALTY_FILTER_NODES_MAX 200
 #define LOYALTY_FILTER_VALUES_MAX 1000
