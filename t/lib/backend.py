@@ -105,10 +105,11 @@ class Backend:
                 raise RuntimeError(complaint)
             time.sleep(0.05)
 
-    def call(self, method, path, body=None, content_type="application/json"):
+    def call(self, method, path, body=None, content_type="application/json",
+             **more):
         """The status and the answer; 0 and None while nobody answers."""
         connection = UnixConnection(f"{self.dir}/api.sock")
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}", **more}
         if body is not None:
             headers["Content-Type"] = content_type
             if not isinstance(body, (str, bytes)):
