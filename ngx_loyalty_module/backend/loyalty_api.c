@@ -28,6 +28,7 @@
 #define MANAGE LOYALTY_SCOPE_INSTALLATION, LOYALTY_BODY_NONE, 0
 #define MANAGE_BY LOYALTY_SCOPE_INSTALLATION, LOYALTY_BODY_JSON, JSON_BODY_MAX
 #define ADMIN LOYALTY_SCOPE_ADMIN, LOYALTY_BODY_NONE, 0
+#define OWN LOYALTY_SCOPE_OWN, LOYALTY_BODY_JSON, JSON_BODY_MAX
 #define QUOTE LOYALTY_SCOPE_READ, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
 #define BULK LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, LOYALTY_API_BODY_MAX
 #define FILE_BODY LOYALTY_SCOPE_WRITE, LOYALTY_BODY_ANY, LOYALTY_API_BODY_MAX
@@ -95,6 +96,17 @@ static const loyalty_api_route_t routes[] = {
     RESOURCE("categories"),
     ORDERED("categories"),
 
+    {GET, "sites/*/images", READ, loyalty_api_list_images},
+    {POST, "sites/*/images", LOYALTY_SCOPE_WRITE, LOYALTY_BODY_IMAGE,
+     LOYALTY_IMAGE_SIZE_MAX, loyalty_api_create_image},
+    {GET, "sites/*/images/*", LOYALTY_SCOPE_PUBLIC, LOYALTY_BODY_NONE, 0,
+     loyalty_api_get_image},
+    {DELETE, "sites/*/images/*", ACT, loyalty_api_delete_image},
+
+    {POST, "sites/*/activate", OWN, loyalty_api_activate},
+    {POST, "sites/*/deactivate", LOYALTY_SCOPE_OWN, LOYALTY_BODY_NONE, 0,
+     loyalty_api_deactivate},
+    {POST, "sites/*/preview-links", WRITE, loyalty_api_preview_link},
     {GET, "sites/*/draft", READ, loyalty_api_get_draft},
     {PUT, "sites/*/draft", PROGRAM, loyalty_api_put_draft},
     {DELETE, "sites/*/draft", ACT, loyalty_api_delete_draft},
@@ -324,6 +336,17 @@ read_body(loyalty_api_call_t *call, const loyalty_api_route_t *route)
             && !loyalty_api_is_type(call, "application/ndjson")) {
             loyalty_api_error(call, 415, "unsupported_media_type",
                               "send Content-Type: application/x-ndjson");
+            return false;
+        }
+        return true;
+    }
+
+    if (route->body == LOYALTY_BODY_IMAGE) {
+        if (request->content_type.len < 6
+            || strncasecmp(request->content_type.data, "image/", 6) != 0) {
+            loyalty_api_error(call, 415, "unsupported_media_type",
+                              "send Content-Type: image/png, image/jpeg, "
+                              "image/webp or image/svg+xml");
             return false;
         }
         return true;

@@ -38,6 +38,7 @@ typedef struct {
     loyalty_str_t authorization;
     loyalty_str_t session;    /* the cookie loyalty_session */
     loyalty_str_t csrf_token; /* the header X-CSRF-Token */
+    loyalty_str_t preview_secret;
     bool insecure;            /* the cookie may travel without TLS */
     loyalty_str_t content_type;
     loyalty_str_t idempotency_key;
@@ -60,6 +61,7 @@ typedef struct {
     char allow[64];
     int retry_after; /* seconds; 0: no such header */
     bool replayed;
+    bool immutable; /* may be kept for ever, by anybody */
     size_t offset; /* > 0: a piece; call again with it as the request's */
 } loyalty_api_response_t;
 

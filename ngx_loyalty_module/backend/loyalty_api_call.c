@@ -110,6 +110,23 @@ loyalty_api_json(loyalty_api_call_t *call, int status, json_t *json)
 }
 
 void
+loyalty_api_bytes(loyalty_api_call_t *call, const char *type,
+                  loyalty_str_t bytes)
+{
+    char *copy = malloc(bytes.len);
+
+    set_body(call->response, 500, NULL);
+
+    if (copy != NULL) {
+        memcpy(copy, bytes.data, bytes.len);
+        call->response->status = 200;
+        call->response->content_type = type;
+        call->response->body = copy;
+        call->response->len = bytes.len;
+    }
+}
+
+void
 loyalty_api_no_content(loyalty_api_call_t *call)
 {
     set_body(call->response, 500, NULL);

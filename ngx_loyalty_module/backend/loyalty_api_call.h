@@ -93,6 +93,10 @@ void loyalty_api_problem(loyalty_api_call_t *call, const char *pointer,
 /* Takes the reference, which may be NULL: out of memory. */
 void loyalty_api_json(loyalty_api_call_t *call, int status, json_t *json);
 
+/* Copies the bytes; `type` is static. */
+void loyalty_api_bytes(loyalty_api_call_t *call, const char *type,
+                       loyalty_str_t bytes);
+
 void loyalty_api_no_content(loyalty_api_call_t *call);
 
 /* "not_found" with what it is. */
@@ -253,6 +257,13 @@ loyalty_store_result_t loyalty_api_order_resources(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_publish_offer(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_unpublish_offer(loyalty_api_call_t *call);
 
+loyalty_store_result_t loyalty_api_create_image(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_image(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_list_images(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_image(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_activate(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_deactivate(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_preview_link(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_draft(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_put_draft(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_delete_draft(loyalty_api_call_t *call);

@@ -42,7 +42,8 @@ typedef enum {
     LOYALTY_BODY_NONE,
     LOYALTY_BODY_JSON,
     LOYALTY_BODY_NDJSON,
-    LOYALTY_BODY_ANY /* the handler looks at its type */
+    LOYALTY_BODY_ANY, /* the handler looks at its type */
+    LOYALTY_BODY_IMAGE
 } loyalty_api_body_t;
 
 typedef struct {

@@ -315,6 +315,8 @@ ngx_http_loyalty_backend_op(ngx_http_request_t *r)
     op->file = NGX_INVALID_FILE;
     op->conf = &bmcf->api;
     op->api.insecure = bmcf->insecure;
+    op->api.preview_secret.data = (char *) bmcf->preview_secret.data;
+    op->api.preview_secret.len = bmcf->preview_secret.len;
 
     op->timer.data = op;
     op->timer.handler = ngx_http_loyalty_backend_timeout;
@@ -856,7 +858,21 @@ ngx_http_loyalty_backend_send_header(ngx_http_request_t *r,
 
     *ngx_sprintf(retry, "%d", response->retry_after) = '\0';
 
-    if (ngx_http_loyalty_backend_header(r, "Cache-Control", "no-store")
+    if (response->immutable
+        && (ngx_http_loyalty_backend_header(r, "X-Content-Type-Options",
+                                            "nosniff")
+            != NGX_OK
+            || ngx_http_loyalty_backend_header(r, "Content-Security-Policy",
+                                               "default-src 'none'; sandbox")
+               != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_loyalty_backend_header(r, "Cache-Control",
+                                        response->immutable
+                                        ? "public, max-age=31536000, immutable"
+                                        : "no-store")
             != NGX_OK
         || ngx_http_loyalty_backend_header(r, "ETag", response->etag)
             != NGX_OK

@@ -282,6 +282,15 @@
 /* Sites whose stream a worker watches for losses. */
 #define LOYALTY_SHIP_SITES_MAX 1024
 
+/* Images of a site: a logo, pictures of statuses and offers. */
+#define LOYALTY_IMAGES_MAX 500
+#define LOYALTY_IMAGE_SIZE_MAX (1024 * 1024)
+#define LOYALTY_IMAGE_SIDE_MAX 4096
+
+/* A drawing is shown by a browser, and a deep one read by recursion. */
+#define LOYALTY_SVG_ELEMENTS_MAX 10000
+#define LOYALTY_SVG_DEPTH_MAX 64
+
 /* Versions of a program that can be had back, and the line before each. */
 #define LOYALTY_VERSIONS_MAX 100
 #define LOYALTY_VERSION_HEADER_MAX 4096

@@ -23,6 +23,8 @@
  *   loyalty:x:{site}:stats            hash    counters of the pipeline
  *   loyalty:x:{site}:versions         zset    numbers of the versions kept
  *   loyalty:v:{site}:N                string  version N: a line, the document
+ *   loyalty:im:{site}:HASH            hash    an image
+ *   loyalty:x:{site}:images           zset    hashes of images
  *   loyalty:dr:{site}                 string  the draft of the program
  *   loyalty:j:{site}:JOB              hash    a job (loyalty_job.h)
  *   loyalty:jm:{site}:JOB             zset    the members it is about
