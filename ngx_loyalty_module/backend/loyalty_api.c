@@ -49,6 +49,9 @@
     {POST, "sites/*/" list "/order", PROGRAM, loyalty_api_order_resources}
 
 static const loyalty_api_route_t routes[] = {
+    {GET, "openapi.json", LOYALTY_SCOPE_PUBLIC, LOYALTY_BODY_NONE, 0,
+     loyalty_api_openapi},
+
     {POST, "session", LOYALTY_SCOPE_PUBLIC, LOYALTY_BODY_JSON, 4096,
      loyalty_api_sign_in},
     {GET, "session", MINE, loyalty_api_get_session},
@@ -170,6 +173,13 @@ static const loyalty_api_route_t routes[] = {
 };
 
 #define NROUTES (sizeof(routes) / sizeof(routes[0]))
+
+const loyalty_api_route_t *
+loyalty_api_routes(size_t *n)
+{
+    *n = NROUTES;
+    return routes;
+}
 
 loyalty_api_session_t *
 loyalty_api_session_create(const loyalty_store_conf_t *conf)

@@ -316,6 +316,7 @@ loyalty_store_result_t loyalty_api_post_job(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_job(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_cancel_job(loyalty_api_call_t *call);
 
+loyalty_store_result_t loyalty_api_openapi(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_list_audit(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_sign_in(loyalty_api_call_t *call);

@@ -55,6 +55,9 @@ typedef struct {
     loyalty_api_handler_pt handler;
 } loyalty_api_route_t;
 
+/* Every route there is. */
+const loyalty_api_route_t *loyalty_api_routes(size_t *n);
+
 /* The path and the query of the request into the call, decoded; false: not
  * well formed, or no path of ours. */
 bool loyalty_api_split_uri(loyalty_api_call_t *call);

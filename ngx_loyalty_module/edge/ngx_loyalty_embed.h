@@ -9,6 +9,12 @@
 
 
 #define ngx_loyalty_embed(symbol, file)                                       \
+    ngx_loyalty_embed_file(symbol, LOYALTY_TEMPLATES "/" file)
+
+
+/* The same of any file, by its path. */
+
+#define ngx_loyalty_embed_file(symbol, path)                                  \
                                                                               \
     extern const char  symbol[];                                              \
     extern const char  symbol##_end[];                                        \
@@ -19,7 +25,7 @@
              ".globl " #symbol "\n"                                           \
              ".globl " #symbol "_end\n"                                       \
              #symbol ":\n"                                                    \
-             ".incbin \"" LOYALTY_TEMPLATES "/" file "\"\n"                   \
+             ".incbin \"" path "\"\n"                                         \
              #symbol "_end:\n"                                                \
              ".byte 0\n"                                                      \
              ".popsection\n")
