@@ -2,10 +2,12 @@
  * The index: which bucket and slot a record has.  Called under the lock.
  *
  * A record may be in either of two buckets and goes to the emptier one; where
- * both are full one of their records moves to its own other bucket, or the
- * next that was not visited gives way.  A bucket is added when the slots in
- * use are LOAD of a hundred: at 88 the log is full before the buckets are, at
- * 95 every fifth new record pushed out another.
+ * both are full one of their records moves to its own other bucket, which may
+ * first have to send on one of its own, or else the next that was not visited
+ * gives way.  A bucket is added when the slots in use are LOAD of a hundred: at
+ * 92 none has given way before the log is full, at 96 one of a hundred.  By
+ * single moves it was one of seventy at 88: buckets not yet split get twice as
+ * many records as the others.
  */
 
 
@@ -13,14 +15,14 @@
 
 
 /* Slots in use before a bucket is added, of a hundred. */
-#define NGX_LOYALTY_TABLE_LOAD      88
+#define NGX_LOYALTY_TABLE_LOAD      92
 
 
 static void ngx_loyalty_table_repair(ngx_loyalty_table_t *t,
     ngx_loyalty_bucket_t *b);
 static int ngx_loyalty_table_vacant(ngx_loyalty_bucket_t *b, unsigned *slot);
 static int ngx_loyalty_table_displace(ngx_loyalty_table_t *t,
-    ngx_loyalty_bucket_t *b, ngx_loyalty_slot_t *at);
+    ngx_loyalty_bucket_t *b, unsigned depth, ngx_loyalty_slot_t *at);
 static void ngx_loyalty_table_victim(ngx_loyalty_table_t *t,
     ngx_loyalty_bucket_t *b[2], ngx_loyalty_slot_t *at);
 
@@ -177,8 +179,10 @@ ngx_loyalty_table_insert(ngx_loyalty_table_t *t, uint32_t place, uint16_t tag)
 
         t->records++;
 
-    } else if (ngx_loyalty_table_displace(t, b[0], &at)
-               || ngx_loyalty_table_displace(t, b[1], &at))
+    } else if (ngx_loyalty_table_displace(t, b[0], 0, &at)
+               || ngx_loyalty_table_displace(t, b[1], 0, &at)
+               || ngx_loyalty_table_displace(t, b[0], 1, &at)
+               || ngx_loyalty_table_displace(t, b[1], 1, &at))
     {
         t->records++;
 
@@ -213,11 +217,14 @@ ngx_loyalty_table_vacant(ngx_loyalty_bucket_t *b, unsigned *slot)
 }
 
 
-/* Empties a slot of a full bucket by moving it to its other bucket. */
+/*
+ * Empties a slot of a full bucket by moving it to its other bucket, where one
+ * of `depth` moves before it makes room.
+ */
 
 static int
 ngx_loyalty_table_displace(ngx_loyalty_table_t *t, ngx_loyalty_bucket_t *b,
-    ngx_loyalty_slot_t *at)
+    unsigned depth, ngx_loyalty_slot_t *at)
 {
     uint32_t               place;
     unsigned               i, n;
@@ -238,7 +245,11 @@ ngx_loyalty_table_displace(ngx_loyalty_table_t *t, ngx_loyalty_bucket_t *b,
 
             ngx_loyalty_table_repair(t, to.bucket);
 
-            if (ngx_loyalty_table_vacant(to.bucket, &to.slot) == 0) {
+            if (ngx_loyalty_table_vacant(to.bucket, &to.slot) == 0
+                && (depth == 0
+                    || !ngx_loyalty_table_displace(t, to.bucket, depth - 1,
+                                                   &to)))
+            {
                 continue;
             }
 

@@ -505,6 +505,24 @@ sizes_out_of_bounds_are_refused(void **state)
                                          NGX_LOYALTY_TABLE_SIZE_MAX + 64));
 }
 
+/* Members as shops have them, at every stage of the index's growth. */
+static void
+none_gives_way_before_the_memory_is_full(void **state)
+{
+    ngx_loyalty_table_t *table = table_of(8 << 20);
+    uint32_t key = 0;
+
+    (void)state;
+
+    while (table->head == table->first) {
+        assert_int_equal(table->evicted, 0);
+        put(table, key++, (value_t){1, 104});
+    }
+
+    /* 104 of data, and what a member costs beyond it and an id of 13 */
+    assert_in_range((8 << 20) / table->records, 104, 104 + 13 + 16);
+}
+
 int
 main(void)
 {
@@ -517,6 +535,7 @@ main(void)
         cmocka_unit_test(a_writer_may_die_at_any_step),
         cmocka_unit_test(readers_see_whole_records_while_writers_are_killed),
         cmocka_unit_test(sizes_out_of_bounds_are_refused),
+        cmocka_unit_test(none_gives_way_before_the_memory_is_full),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
