@@ -1,8 +1,8 @@
 """The edge beside what nginx people use today, in one run.
 
 One nginx, one worker, pinned to core 0; wrk and the upstream on core 1.  Every
-way of doing a job is a location of the same process, so that all carry the
-same modules.  Rounds are interleaved; figures are medians over rounds, ratios
+way of doing a job is a server of the same process, so that all carry the
+same modules and answer the same request.  Rounds are interleaved; figures are medians over rounds, ratios
 are taken within a round: of requests per second, and of the worker's processor
 time (threads included), which other load on the machine disturbs less.
 
@@ -68,73 +68,64 @@ http {{
     proxy_http_version 1.1;
     proxy_set_header Connection "";
 
-    server {{
-        listen 127.0.0.1:{port};
-        root {run}/html;
-        loyalty_site demo;
-        loyalty_member $cookie_member;
+    loyalty_site demo;
+    loyalty_member $cookie_member;
+    root {run}/html;
 
-        location /static/off/ {{ alias {run}/html/; }}
-        location /static/add_header/ {{
-            alias {run}/html/; add_header X-Status silver; }}
-        location /static/loyalty_headers/ {{
-            alias {run}/html/; loyalty on; loyalty_headers on;
-            add_header X-Status $loyalty_tier; }}
-        location /static/lua_headers/ {{
-            alias {run}/html/;
-            access_by_lua_block {{
-                local v = ngx.shared.members:get("bench:" ..
-                                                 ngx.var.cookie_member)
-                local tier, points = v:match("([^,]*),([^,]*)")
-                ngx.req.set_header("X-Loyalty-Tier", tier)
-                ngx.req.set_header("X-Loyalty-Points", points)
-                ngx.header["X-Status"] = tier }} }}
-        location /static/njs_headers/ {{
-            alias {run}/html/; add_header X-Status $js_tier; }}
-        location /static/auth_request/ {{
-            alias {run}/html/; auth_request /auth;
-            auth_request_set $tier $upstream_http_x_status;
-            add_header X-Status $tier; }}
-        location = /auth {{ internal; proxy_pass http://auth; }}
-
-        location /static/loyalty_inject/ {{
-            alias {run}/html/; loyalty on; loyalty_inject html; }}
-        location /static/sub_filter/ {{
-            alias {run}/html/; sub_filter '{marker}' '{badge}'; }}
-        location /static/lua_inject/ {{
-            alias {run}/html/;
-            header_filter_by_lua_block {{ ngx.header.content_length = nil }}
-            body_filter_by_lua_block {{
-                ngx.arg[1] = ngx.re.sub(ngx.arg[1] or "", "{marker}",
-                    '{badge}', "jo") }} }}
-        location /static/njs_inject/ {{
-            alias {run}/html/; js_body_filter bench.inject;
-            js_header_filter bench.length; }}
-
-        location /proxied/off/ {{ proxy_pass http://shop/; }}
-        location /proxied/loyalty_inject/ {{
-            loyalty on; loyalty_inject html; proxy_pass http://shop/; }}
-        location /proxied/sub_filter/ {{
-            sub_filter '{marker}' '{badge}'; proxy_pass http://shop/; }}
-        location /proxied/lua_inject/ {{
-            header_filter_by_lua_block {{ ngx.header.content_length = nil }}
-            body_filter_by_lua_block {{
-                ngx.arg[1] = ngx.re.sub(ngx.arg[1] or "", "{marker}",
-                    '{badge}', "jo") }}
-            proxy_pass http://shop/; }}
-        location /proxied/njs_inject/ {{
-            js_body_filter bench.inject; js_header_filter bench.length;
-            proxy_pass http://shop/; }}
-
-        location = /checkout/off {{ proxy_pass http://shop/order; }}
-        location = /checkout/loyalty_on {{
-            loyalty on; proxy_pass http://shop/order; }}
-        location = /checkout/capture {{
-            loyalty on; loyalty_order json amounts=major;
-            proxy_pass http://shop/order; }}
-    }}
+    {servers}
 }}
 """
+
+SERVER = """
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ {way} }}
+    }}
+"""
+
+LUA_INJECT = """
+    header_filter_by_lua_block {{ ngx.header.content_length = nil }}
+    body_filter_by_lua_block {{
+        ngx.arg[1] = ngx.re.sub(ngx.arg[1] or "", "{marker}", '{badge}',
+                                "jo") }}"""
+
+NJS_INJECT = "js_body_filter bench.inject; js_header_filter bench.length;"
+
+# A server each: the same request line, the same search for its location.
+WAYS = {
+    "static/off": "",
+    "static/add_header": "add_header X-Status silver;",
+    "static/loyalty_headers": """
+        loyalty on; loyalty_headers on;
+        add_header X-Status $loyalty_tier;""",
+    "static/lua_headers": """
+        access_by_lua_block {{
+            local v = ngx.shared.members:get("bench:" ..
+                                             ngx.var.cookie_member)
+            local tier, points = v:match("([^,]*),([^,]*)")
+            ngx.req.set_header("X-Loyalty-Tier", tier)
+            ngx.req.set_header("X-Loyalty-Points", points)
+            ngx.header["X-Status"] = tier }}""",
+    "static/njs_headers": "add_header X-Status $js_tier;",
+    "static/auth_request": """
+        auth_request /auth;
+        auth_request_set $tier $upstream_http_x_status;
+        add_header X-Status $tier;
+        location = /auth {{
+            internal; auth_request off; proxy_pass http://auth; }}""",
+    "static/loyalty_inject": "loyalty on; loyalty_inject html;",
+    "static/sub_filter": "sub_filter '{marker}' '{badge}';",
+    "static/lua_inject": LUA_INJECT,
+    "static/njs_inject": NJS_INJECT,
+    "proxied/off": "",
+    "proxied/loyalty_inject": "loyalty on; loyalty_inject html;",
+    "proxied/sub_filter": "sub_filter '{marker}' '{badge}';",
+    "proxied/lua_inject": LUA_INJECT,
+    "proxied/njs_inject": NJS_INJECT,
+    "checkout/off": "",
+    "checkout/loyalty_on": "loyalty on;",
+    "checkout/capture": "loyalty on; loyalty_order json amounts=major;",
+}
 
 UPSTREAM = """
 user root;
@@ -212,16 +203,19 @@ class Bench:
     def __init__(self, environment):
         self.folder = tempfile.TemporaryDirectory(prefix="loyalty-bench-")
         self.run = Path(self.folder.name)
-        self.port = demo.free_port()
         (self.run / "html").mkdir()
         (self.run / "html" / "page.html").write_text(page())
         badge = ('<span class="loyalty-badge">Silver - 2 500 points, '
                  '2 500 to gold</span>')
         (self.run / "bench.js").write_text(
             NJS.replace("MARKER", MARKER).replace("BADGE", badge))
-        values = {"run": self.run, "port": self.port, "modules": MODULES,
+        self.ports = {name: demo.free_port() for name in WAYS}
+        values = {"run": self.run, "modules": MODULES,
                   "module": os.environ["LOYALTY_MODULE"], "marker": MARKER,
                   "badge": badge, "redis": environment["REDIS_SOCKET"]}
+        values["servers"] = "".join(SERVER.format(
+            port=port, way=self.way(name).format(**values))
+            for name, port in self.ports.items())
         self.processes = []
         for name, text in (("upstream", UPSTREAM), ("bench", CONF)):
             conf = self.run / f"{name}.conf"
@@ -234,6 +228,15 @@ class Bench:
             ["pgrep", "-P", (self.run / "bench.pid").read_text().strip(),
              "-o"], capture_output=True, text=True).stdout.split()[0])
 
+    @staticmethod
+    def way(name):
+        passed = "" if name.startswith("static/") else "proxy_pass http://shop;"
+        return WAYS[name] + passed
+
+    def address(self, name):
+        page = "order" if name.startswith("checkout/") else "page.html"
+        return f"http://127.0.0.1:{self.ports[name]}/{page}"
+
     def close(self):
         for process in self.processes:
             process.terminate()
@@ -244,30 +247,29 @@ class Bench:
         """Until the link to Redis is up and the member is known."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            if self.check("/static/loyalty_headers/page.html")[1]["X-Status"]:
+            if self.check("static/loyalty_headers")[1]["X-Status"]:
                 return
             time.sleep(0.1)
 
-    def check(self, path):
+    def check(self, name):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}",
-            headers={"Cookie": "member=17850"})
+            self.address(name), headers={"Cookie": "member=17850"})
         with urllib.request.urlopen(request) as answer:
             return answer.read().decode(), answer.headers
 
-    def load(self, path, connections=16):
+    def load(self, name, connections=16):
         """(requests per second, user and system us per request)"""
         before = cpu_ticks(self.worker)
         text = subprocess.run(
             ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}",
              f"-d{SECONDS}s",
              "-H", "Cookie: member=17850",
-             f"http://127.0.0.1:{self.port}{path}"],
+             self.address(name)],
             capture_output=True, text=True, check=True).stdout
         after = cpu_ticks(self.worker)
         requests = int(re.search(r"(\d+) requests in", text)[1])
         if "Non-2xx" in text:
-            raise RuntimeError(f"{path}: {text}")
+            raise RuntimeError(f"{name}: {text}")
         tick = 1e6 / os.sysconf("SC_CLK_TCK")
         return (float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
                 (after[0] - before[0]) * tick / requests,
@@ -294,17 +296,12 @@ def seed(shop):
     raise RuntimeError(f"the member has no status: {member}")
 
 
-def path_of(name):
-    return f"/{name}" if name.startswith("checkout") else f"/{name}/page.html"
-
-
 def measure(bench, group):
     base, others = GROUPS[group]
     rounds = {name: [] for name in [base, *others]}
     for _ in range(ROUNDS):
         for name in rounds:
-            rounds[name].append(bench.load(path_of(name),
-                                           CONNECTIONS.get(group, 16)))
+            rounds[name].append(bench.load(name, CONNECTIONS.get(group, 16)))
     for name, results in rounds.items():
         label = f"{group}.{name.split('/')[1]}"
         ratio = statistics.median(
@@ -339,7 +336,7 @@ def main():
             bench.warm()
             for group in groups:
                 for name in [GROUPS[group][0], *GROUPS[group][1]]:
-                    body, headers = bench.check(path_of(name))
+                    body, headers = bench.check(name)
                     if "inject" in name or "sub_filter" in name:
                         assert MARKER not in body, f"{name} changed nothing"
                     elif group == "headers" and not name.endswith("/off"):
