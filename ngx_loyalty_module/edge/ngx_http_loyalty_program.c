@@ -170,8 +170,9 @@ ngx_http_loyalty_sites_free(void)
 ngx_uint_t
 ngx_http_loyalty_site_fresh(ngx_http_loyalty_site_t *site)
 {
-    size_t                     len;
-    ngx_loyalty_cache_text_t  *text;
+    ngx_loyalty_cache_t        *cache;
+    ngx_loyalty_cache_text_t   *text;
+    ngx_loyalty_record_info_t   entry;
 
     static uint64_t  data[NGX_LOYALTY_CACHE_DATA_MAX / sizeof(uint64_t)];
 
@@ -179,9 +180,16 @@ ngx_http_loyalty_site_fresh(ngx_http_loyalty_site_t *site)
         return 0;
     }
 
-    switch (ngx_loyalty_cache_get(ngx_http_loyalty_resolver.cache,
-                                  &site->hash, data, &len))
+    cache = ngx_http_loyalty_resolver.cache;
+
+    if (ngx_loyalty_cache_again(cache, &site->entry)
+        == NGX_LOYALTY_CACHE_HIT)
     {
+        return 1;
+    }
+
+    switch (ngx_loyalty_cache_read(cache, &site->hash, data, &entry)) {
+
     case NGX_LOYALTY_CACHE_HIT:
         break;
 
@@ -199,8 +207,13 @@ ngx_http_loyalty_site_fresh(ngx_http_loyalty_site_t *site)
 
     text = (ngx_loyalty_cache_text_t *) data;
 
-    return ngx_memcmp(text, &site->text, sizeof(ngx_loyalty_cache_text_t))
-           == 0;
+    if (ngx_memcmp(text, &site->text, sizeof(ngx_loyalty_cache_text_t)) != 0) {
+        return 0;
+    }
+
+    site->entry = entry;
+
+    return 1;
 }
 
 
@@ -488,6 +501,7 @@ ngx_http_loyalty_compile_done(ngx_event_t *ev)
     site->compile = NULL;
     site->known = 1;
     site->text = compile->text;
+    site->entry.seen.sequence = NULL;
 
     if (compile->status == LOYALTY_OK) {
         ngx_http_loyalty_program_set(site, compile->program);

@@ -33,6 +33,7 @@ typedef struct {
 
     ngx_http_loyalty_program_t      *program;   /* the last good one */
     ngx_loyalty_cache_text_t         text;      /* the last one compiled */
+    ngx_loyalty_record_info_t        entry;     /* of the zone, if it has it */
     ngx_msec_t                       read;      /* when Redis last said so */
     ngx_msec_t                       polled;
     ngx_http_loyalty_compile_t      *compile;

@@ -20,6 +20,8 @@ _Static_assert(LOYALTY_VIEW_CACHED_MAX <= NGX_LOYALTY_CACHE_DATA_MAX,
                "a view is an entry");
 
 
+static ngx_loyalty_cache_state_e ngx_loyalty_cache_state(
+    ngx_loyalty_cache_t *cache, const ngx_loyalty_record_info_t *info);
 static ngx_loyalty_cache_flight_t *ngx_loyalty_cache_flights(
     ngx_loyalty_cache_t *cache, ngx_loyalty_hash_t *hash);
 static ngx_loyalty_cache_flight_t *ngx_loyalty_cache_flight(
@@ -62,31 +64,63 @@ ngx_loyalty_cache_state_e
 ngx_loyalty_cache_get(ngx_loyalty_cache_t *cache, ngx_loyalty_hash_t *hash,
     void *buffer, size_t *len)
 {
+    ngx_loyalty_cache_state_e  state;
+    ngx_loyalty_record_info_t  info;
+
+    info.len = 0;
+    state = ngx_loyalty_cache_read(cache, hash, buffer, &info);
+    *len = info.len;
+
+    return state;
+}
+
+
+ngx_loyalty_cache_state_e
+ngx_loyalty_cache_read(ngx_loyalty_cache_t *cache, ngx_loyalty_hash_t *hash,
+    void *buffer, ngx_loyalty_record_info_t *info)
+{
+    if (!ngx_loyalty_table_read(cache->sh->table, hash, buffer, info)) {
+        return NGX_LOYALTY_CACHE_MISS;
+    }
+
+    return ngx_loyalty_cache_state(cache, info);
+}
+
+
+ngx_loyalty_cache_state_e
+ngx_loyalty_cache_again(ngx_loyalty_cache_t *cache,
+    const ngx_loyalty_record_info_t *info)
+{
+    if (!ngx_loyalty_table_unchanged(info)) {
+        return NGX_LOYALTY_CACHE_MISS;
+    }
+
+    return ngx_loyalty_cache_state(cache, info);
+}
+
+
+static ngx_loyalty_cache_state_e
+ngx_loyalty_cache_state(ngx_loyalty_cache_t *cache,
+    const ngx_loyalty_record_info_t *info)
+{
     uint32_t                     now, epoch, age, since, ended;
     ngx_loyalty_cache_shared_t  *sh;
-    ngx_loyalty_record_info_t    info;
 
     sh = cache->sh;
 
-    if (!ngx_loyalty_table_read(sh->table, hash, buffer, &info)) {
-        return NGX_LOYALTY_CACHE_MISS;
-    }
-
-    *len = info.len;
-
     now = (uint32_t) ngx_time();
     epoch = __atomic_load_n(&sh->epoch, __ATOMIC_ACQUIRE);
-    age = (epoch - info.epoch) & NGX_LOYALTY_TABLE_EPOCH_MASK;
+    age = (epoch - info->epoch) & NGX_LOYALTY_TABLE_EPOCH_MASK;
 
-    if (age == 0 && cache->linked && now < info.expires) {
-        return info.len ? NGX_LOYALTY_CACHE_HIT : NGX_LOYALTY_CACHE_NEGATIVE;
+    if (age == 0 && cache->linked && now < info->expires) {
+        return info->len ? NGX_LOYALTY_CACHE_HIT : NGX_LOYALTY_CACHE_NEGATIVE;
     }
 
-    if (age > epoch - sh->floor || info.len == 0) {
+    if (age > epoch - sh->floor || info->len == 0) {
         return NGX_LOYALTY_CACHE_MISS;
     }
 
-    since = ngx_min(info.expires, now);
+    since = ngx_min(info->expires, now);
 
     if (age != 0) {
         ended = sh->ended[(epoch - age) % NGX_LOYALTY_CACHE_EPOCHS];

@@ -85,6 +85,15 @@ ngx_loyalty_cache_state_e ngx_loyalty_cache_get(ngx_loyalty_cache_t *cache,
     ngx_loyalty_hash_t *hash, void *buffer, size_t *len);
 
 /*
+ * The same with what it takes to ask again: until the entry has changed, in any
+ * way, _again() knows what _read() would say, for less.  Else it says MISS.
+ */
+ngx_loyalty_cache_state_e ngx_loyalty_cache_read(ngx_loyalty_cache_t *cache,
+    ngx_loyalty_hash_t *hash, void *buffer, ngx_loyalty_record_info_t *info);
+ngx_loyalty_cache_state_e ngx_loyalty_cache_again(ngx_loyalty_cache_t *cache,
+    const ngx_loyalty_record_info_t *info);
+
+/*
  * Single flight: NGX_OK makes the caller the one who reads Redis, with a
  * ticket; NGX_DONE: the entry has come meanwhile, get it; NGX_AGAIN: someone
  * else is at it, look again after a moment; NGX_ERROR: no room, or no link,

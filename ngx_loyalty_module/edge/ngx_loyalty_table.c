@@ -166,11 +166,31 @@ ngx_loyalty_table_read(ngx_loyalty_table_t *t, const ngx_loyalty_hash_t *hash,
             info->epoch = copy.meta >> NGX_LOYALTY_TABLE_LEN_BITS;
             info->len = len;
 
+            info->seen.sequence = &b->sequence;
+            info->seen.slot = &b->place[k];
+            info->seen.at = sequence;
+            info->seen.place = place | NGX_LOYALTY_TABLE_VISITED;
+
             return 1;
         }
     }
 
     return 0;
+}
+
+
+/* One that is no longer marked as visited has to be, or it is evicted. */
+
+int
+ngx_loyalty_table_unchanged(const ngx_loyalty_record_info_t *info)
+{
+    const ngx_loyalty_table_seen_t  *seen;
+
+    seen = &info->seen;
+
+    return seen->sequence != NULL
+           && ngx_loyalty_table_get(seen->sequence) == seen->at
+           && ngx_loyalty_table_peek(seen->slot) == seen->place;
 }
 
 

@@ -62,10 +62,21 @@ typedef struct {
 } ngx_loyalty_hash_t;
 
 
+/* Where a record was when it was read. */
+
 typedef struct {
-    uint32_t   expires;              /* in seconds, as the caller counts; > 0 */
-    uint32_t   epoch;                /* 19 bits */
-    uint32_t   len;
+    const uint32_t  *sequence;       /* NULL: it was not */
+    const uint32_t  *slot;
+    uint32_t         at;
+    uint32_t         place;
+} ngx_loyalty_table_seen_t;
+
+
+typedef struct {
+    uint32_t                   expires;  /* in seconds, as the caller counts */
+    uint32_t                   epoch;    /* 19 bits */
+    uint32_t                   len;
+    ngx_loyalty_table_seen_t   seen;     /* set by a read */
 } ngx_loyalty_record_info_t;
 
 
@@ -88,6 +99,10 @@ ngx_loyalty_table_t *ngx_loyalty_table_create(void *memory, size_t size);
 int ngx_loyalty_table_read(ngx_loyalty_table_t *table,
     const ngx_loyalty_hash_t *hash, void *buffer,
     ngx_loyalty_record_info_t *info);
+
+/* Without the lock.  1: the record that was read is there as it was; 0: not
+ * certain, read it. */
+int ngx_loyalty_table_unchanged(const ngx_loyalty_record_info_t *info);
 
 /* Without the lock.  1: certainly not there; 0: there, or not certain. */
 int ngx_loyalty_table_absent(ngx_loyalty_table_t *table,

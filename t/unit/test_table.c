@@ -523,6 +523,63 @@ none_gives_way_before_the_memory_is_full(void **state)
     assert_in_range((8 << 20) / table->records, 104, 104 + 13 + 16);
 }
 
+/* Whatever happens to the table, a record said to be as it was is. */
+static void
+what_is_unchanged_reads_the_same(void **state)
+{
+    ngx_loyalty_table_t *table = table_of(256 << 10);
+    ngx_loyalty_record_info_t info = {.len = 0}, now;
+    ngx_loyalty_hash_t hash = name(0), other;
+    uint8_t data[DATA];
+    uint32_t version = 1, unchanged = 0, changed = 0;
+
+    (void)state;
+    seed = 11;
+
+    assert_false(ngx_loyalty_table_unchanged(&info));
+
+    for (uint32_t i = 0; i < 300000; i++) {
+        if (ngx_loyalty_table_unchanged(&info)) {
+            unchanged++;
+            assert_true(ngx_loyalty_table_read(table, &hash, data, &now));
+            assert_int_equal(now.expires, version);
+            assert_int_equal(info.expires, version);
+        } else {
+            changed++;
+            if (!ngx_loyalty_table_read(table, &hash, data, &info)) {
+                put(table, 0, (value_t){++version, 104});
+            }
+        }
+
+        switch (dice(200)) {
+        case 0:
+            put(table, 0, (value_t){++version, dice(2) ? 104 : dice(300)});
+            assert_false(ngx_loyalty_table_unchanged(&info));
+            break;
+        case 1:
+            (void)ngx_loyalty_table_drop(table, &hash);
+            assert_false(ngx_loyalty_table_unchanged(&info));
+            break;
+        case 2:
+            if (dice(100) == 0) {
+                ngx_loyalty_table_clear(table);
+                assert_false(ngx_loyalty_table_unchanged(&info));
+            }
+            break;
+        default:
+            other = name(1 + dice(KEYS));
+            if (dice(10) == 0) {
+                (void)ngx_loyalty_table_drop(table, &other);
+            } else {
+                put(table, 1 + dice(KEYS), (value_t){1, dice(200)});
+            }
+        }
+    }
+
+    assert_in_range(unchanged, 100000, 300000);
+    assert_in_range(changed, 1000, 200000);
+}
+
 int
 main(void)
 {
@@ -536,6 +593,7 @@ main(void)
         cmocka_unit_test(readers_see_whole_records_while_writers_are_killed),
         cmocka_unit_test(sizes_out_of_bounds_are_refused),
         cmocka_unit_test(none_gives_way_before_the_memory_is_full),
+        cmocka_unit_test(what_is_unchanged_reads_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
