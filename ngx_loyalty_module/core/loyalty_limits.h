@@ -358,4 +358,7 @@
 /* Sites of an account, and of a token. */
 #define LOYALTY_STAFF_SITES_MAX 1000
 
+/* Opens, clicks and unsubscribes that wait for the back end; older ones go. */
+#define LOYALTY_TRACKS_MAX 1000000
+
 #endif

@@ -141,7 +141,9 @@ ngx_uint_t ngx_http_loyalty_active(ngx_http_loyalty_ctx_t *ctx);
 const loyalty_tier_t *ngx_http_loyalty_tier(ngx_http_loyalty_ctx_t *ctx,
     ngx_int_t tier);
 
-/* The shopper's locale among the site's, by Accept-Language. */
+/* The shopper's locale among the site's, by Accept-Language; and the header,
+ * empty where there is none. */
+loyalty_str_t ngx_http_loyalty_accept_language(ngx_http_request_t *r);
 loyalty_str_t ngx_http_loyalty_locale(ngx_http_request_t *r,
     loyalty_program_t *program);
 
@@ -202,6 +204,8 @@ void ngx_http_loyalty_headers_add(ngx_http_request_t *r,
 char *ngx_http_loyalty_page_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_loyalty_api_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_loyalty_track_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_loyalty_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

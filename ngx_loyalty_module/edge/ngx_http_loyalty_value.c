@@ -51,7 +51,7 @@ ngx_http_loyalty_tier(ngx_http_loyalty_ctx_t *ctx, ngx_int_t tier)
 
 
 loyalty_str_t
-ngx_http_loyalty_locale(ngx_http_request_t *r, loyalty_program_t *program)
+ngx_http_loyalty_accept_language(ngx_http_request_t *r)
 {
     ngx_uint_t        i;
     loyalty_str_t     accept;
@@ -72,15 +72,21 @@ ngx_http_loyalty_locale(ngx_http_request_t *r, loyalty_program_t *program)
             {
                 accept.data = (char *) h[i].value.data;
                 accept.len = h[i].value.len;
-                goto found;
+                return accept;
             }
         }
     }
 
-found:
+    return accept;
+}
 
+
+loyalty_str_t
+ngx_http_loyalty_locale(ngx_http_request_t *r, loyalty_program_t *program)
+{
     return loyalty_locale_choose(program->settings.locales,
-                                 program->settings.nlocales, accept);
+                                 program->settings.nlocales,
+                                 ngx_http_loyalty_accept_language(r));
 }
 
 

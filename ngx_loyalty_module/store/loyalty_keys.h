@@ -33,6 +33,8 @@
  *   loyalty:x:{site}:joblist          zset    all jobs, by creation
  *   loyalty:x:{site}:jobs-lease       string  who works on jobs
  *   loyalty:x:{site}:nightly          string  local day of the last night run
+ *   loyalty:s:{site}:tracks           stream  opens, clicks, unsubscribes
+ *   loyalty:x:{site}:tracks           string  the last of them applied
  *   loyalty:x:{site}:outbox           zset    pending messages by next try
  *   loyalty:mg:{site}:message         hash    a message (loyalty_message.h)
  *   loyalty:ml:{site}[:state]         zset    messages by created_at
