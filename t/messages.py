@@ -301,6 +301,75 @@ def test_offer(backend):
            "its code is the one in the wallet", (wallet, mail.get_content()))
 
 
+def test_tracks(backend):
+    """What the edge would put into the stream, and the orders after it."""
+    shop = Shop(backend, [rule("one", "order_count", 1, filter="opted_in"),
+                          rule("two", "order_count", 2, filter="opted_in"),
+                          rule("nine", "order_count", 9, filter="all")],
+                {"track_url": "https://shop.example/t"})
+    now = int(time.time() * 1000)
+
+    def track(kind, message, at=now, *machine):
+        backend.redis("xadd", "loyalty:s:{demo}:tracks", "*", "k", kind, "i",
+                      message, "t", str(at), *machine)
+
+    def at(ms):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms / 1000))
+
+    shop.member("jan", consent={"email": True})
+    shop.order("jan", total=0)
+    shop.wait(lambda: shop.of("jan", "sent"), "sent")
+    one = shop.of("jan")["one"]["id"]
+    day = 86_400_000
+    track("o", one, now - 3 * day, "b", "1")
+    track("o", one, now - 2 * day)
+    track("o", one, now - 2 * day)
+    track("c", one, now - day, "b", "1")
+    track("x", "nonsense")
+    track("o", "none.such")
+    shop.wait(lambda: shop.numbers()["opens"] == 1, "opens are counted")
+    message = shop.of("jan")["one"]
+    TAP.ok((message["opens"], message["machine_opens"],
+            message.get("clicks")) == (2, 1, None)
+           and shop.numbers("one")["machine_opens"] == 1,
+           "machines apart, a message once", message)
+    bought = shop.order("jan", total=2500, placed_at=at(now))
+    TAP.ok((shop.numbers("one")["conversions"],
+            shop.numbers("one")["revenue"]) == (1, 2500),
+           "an order after an open is its conversion", shop.numbers("one"))
+    found = shop.messages("state=conversion")
+    TAP.ok([(m["id"], m["order_id"]) for m in found] == [(one, bought)],
+           "and in the log", found)
+    shop.wait(lambda: "two" in shop.of("jan", "sent"), "the second is sent")
+    two = shop.of("jan")["two"]["id"]
+    track("c", two, now)
+    shop.wait(lambda: shop.numbers("two")["clicks"] == 1, "a click is counted")
+    shop.order("jan", total=900, placed_at=at(now + 1000))
+    shop.order("jan", total=900, placed_at=at(now + 5 * day + 1000))
+    shop.order("jan", total=900, placed_at=at(now - 5 * day))
+    TAP.ok((shop.numbers("two")["revenue"], shop.numbers("one")["revenue"],
+            shop.numbers()["revenue"]) == (900, 2500, 3400),
+           "the last click wins, within five days of it", shop.numbers())
+    shop.order("jan", status="cancelled", order=bought)
+    TAP.ok((shop.numbers("one")["conversions"], shop.numbers("one")["revenue"],
+            shop.numbers()["revenue"]) == (0, 0, 900)
+           and len(shop.messages("state=conversion")) == 1,
+           "a cancelled order is no conversion", shop.numbers())
+
+    track("u", two)
+    track("u", two)
+    shop.wait(lambda: shop.numbers("two")["unsubscribes"] == 1,
+              "an unsubscribe is counted once")
+    consents = json.dumps(backend.call("GET", "members/jan/consents")[1])
+    TAP.ok(backend.call("GET", "members/jan")[1]["consent"]["email"] is False
+           and '"source": "unsubscribe"' in consents,
+           "it ends the consent, with its history", consents)
+    for _ in range(5):
+        shop.order("jan", total=0)
+    shop.wait(lambda: shop.blocked("jan").get("nine") == "unsubscribed",
+              "and later messages are blocked, whatever the filter")
+
+
 class Provider(http.server.BaseHTTPRequestHandler):
     """Honours its key; slow, and every third request fails."""
 
@@ -395,7 +464,7 @@ def test_kills(members=60):
 
 def main():
     for test in (test_one_message, test_kinds, test_pending,
-                 test_cap_and_test_mode, test_offer):
+                 test_cap_and_test_mode, test_offer, test_tracks):
         with Backend(MAILBOX, SECRET) as backend:
             test(backend)
     test_kills()

@@ -28,6 +28,7 @@
 #include "loyalty_message.h"
 #include "loyalty_retry.h"
 #include "loyalty_sites.h"
+#include "loyalty_tracks.h"
 #include "loyalty_wallet.h"
 
 #define SITES_EVERY 1000 /* ms between looks at the list of sites */
@@ -952,6 +953,7 @@ loyalty_sender_run(loyalty_sender_t *sender)
     loyalty_store_result_t result = list_sites(sender), one;
     int64_t until = loyalty_link_now() + WORK;
     int rest = REST;
+    bool busy = false;
     size_t i;
 
     for (i = 0; i < sender->nsites && result != LOYALTY_STORE_AWAY
@@ -959,10 +961,13 @@ loyalty_sender_run(loyalty_sender_t *sender)
         sender->scope = (loyalty_scope_t){sender->conf->prefix,
                                           sender->sites[i]};
         one = send_site(sender, until + (int64_t)i * WORK, &rest);
+        if (one == LOYALTY_STORE_OK && sender->secret.len != 0) {
+            one = loyalty_tracks_apply(&sender->change, &sender->scope, &busy);
+        }
         result = one != LOYALTY_STORE_OK ? one : result;
     }
 
     note(sender, result);
 
-    return result != LOYALTY_STORE_OK ? REST_AWAY : rest;
+    return result != LOYALTY_STORE_OK ? REST_AWAY : busy ? 0 : rest;
 }

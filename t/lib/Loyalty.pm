@@ -152,12 +152,13 @@ sub ecdsa_raw {
     return join '', map { substr("\0" x 32 . $_, -32) } $r, $s;
 }
 
-# A preview token as core/loyalty_token.h describes it.
+# A token as core/loyalty_token.h describes it; a preview's has no payload.
 sub token {
-    my ($type, $secret, $site, $expires_at) = @_;
+    my ($type, $secret, $site, $expires_at, $payload) = @_;
     my $head = pack 'C C q>', 1, $type, $expires_at;
-    return encode_base64url(
-        $head . hmac_sha256($head . pack('n/a*', $site), $secret));
+    $payload //= '';
+    return encode_base64url($head . $payload . hmac_sha256(
+        $head . pack('n/a*', $site) . $payload, $secret));
 }
 
 # Every block: the module, Redis and zone unless it has an http_config of its
