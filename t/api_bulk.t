@@ -38,11 +38,22 @@ __DATA__
 POST /v1/sites/demo/members/bulk
 {"members":["a"],"action":"gold","amount":0,"reason":7,"starts_at":"2090-01-02T00:00:00Z","expires_at":"2090-01-01T00:00:00Z"}
 --- error_code: 422
---- response_body_like: "/action".*"/amount".*"/reason".*"/expires_at"
+--- response_body_like: "/amount".*"/action".*"/reason".*"/expires_at"
 
 
 
-=== TEST 3: amounts past the limits, and dates gone by
+=== TEST 3: an offer that there is, and no amount of it
+--- request eval
+['POST /v1/sites/demo/members/bulk
+{"members":["a"],"action":"offer","offer":"none"}',
+ 'POST /v1/sites/demo/members/bulk
+{"members":["a"],"action":"offer","amount":1}']
+--- error_code eval: [422, 422]
+--- response_body_like eval: ['"/offer"', '"/offer".*no amount']
+
+
+
+=== TEST 4: amounts past the limits, and dates gone by
 --- request eval
 ['POST /v1/sites/demo/members/bulk
 {"members":["a"],"action":"points","amount":1000000000001}',
@@ -60,7 +71,7 @@ POST /v1/sites/demo/members/bulk
 
 
 
-=== TEST 4: the same request twice by its key is one job
+=== TEST 5: the same request twice by its key is one job
 --- more_headers
 Idempotency-Key: thanks-2026
 --- request eval
@@ -72,7 +83,7 @@ Idempotency-Key: thanks-2026
 
 
 
-=== TEST 5: not for readers
+=== TEST 6: not for readers
 --- token: reader
 --- request
 POST /v1/sites/demo/members/bulk
@@ -81,7 +92,7 @@ POST /v1/sites/demo/members/bulk
 
 
 
-=== TEST 6: not for other sites
+=== TEST 7: not for other sites
 --- token: other
 --- request
 POST /v1/sites/demo/members/bulk

@@ -146,7 +146,7 @@ def imported(tap, backend, count):
            "what it says is there, and found by it", found)
     _, found = backend.call("GET", "members/c00000/consents")
     tap.ok([(e["channel"], e["given"], e["by"], e["source"])
-            for e in found["entries"]] == [("email", True, "jobs", "import")],
+            for e in found["entries"]] == [("email", True, "test", "import")],
            "consent has its history", found)
 
     _, job = backend.call("POST", "members/import", text.encode(), "text/csv")
@@ -208,6 +208,30 @@ def exported(tap, backend):
            "a filter, as NDJSON", text[:300])
 
 
+def offered(tap, backend, count):
+    """A coupon to many, each with a code of its own."""
+    status, body = backend.call("POST", "offers", {
+        "id": "thanks", "type": "coupon", "state": "published",
+        "name": "Thanks", "code_pattern": "TY-######",
+        "discount": {"kind": "percent", "percent": "10"}})
+    assert status == 201, body
+    _, job = backend.call("POST", "members/bulk", {
+        "filter": {"field": "id", "op": "prefix", "value": "m0"},
+        "action": "offer", "offer": "thanks"})
+    job, killed = backend.finish(job["id"], [
+        backend.kill_workers, backend.kill_redis, backend.kill_workers])
+    found = members(backend)
+    given = {id: m["entitlements"] for id, m in found.items()
+             if id.startswith("m0")}
+    codes = {e["code"] for list in given.values() for e in list}
+    tap.ok(job["state"] == "done" and job["result"]["granted"] == count
+           and killed == 3, "an offer to many, with three kills", job)
+    tap.ok(all(len(list) == 1 for list in given.values())
+           and len(codes) == count, "each has it once, with its own code")
+    tap.ok(backend.redis("hlen", f"loyalty:cd:{{{SITE}}}") == str(count),
+           "and no code of somebody who has not got it")
+
+
 def settings(backend, active):
     status, body = backend.call("PUT", "settings", {
         "id": SITE, "currency": "GBP", "active": active})
@@ -255,6 +279,32 @@ def activated(tap, backend, count):
     tap.ok(member["points"]["active"] == 10, "and can be taken back", member)
 
 
+def check(backend):
+    status, job = backend.call("POST", "check")
+    job, _ = backend.finish(job["id"])
+    return {(e["at"], e["code"]) for e in job["result"].get("errors", [])}
+
+
+def checked(tap, backend):
+    tap.ok(check(backend) == set(), "after all of this, nothing is off",
+           check(backend))
+
+    key = "loyalty:{}:{{{}}}{}".format
+    backend.redis(data=f'zrem {key("ie", SITE, "")} '
+                       r'"c1@example.com\x00c00001"')
+    backend.redis("zadd", key("in", SITE, ""), "0", "ghost")
+    entry = backend.redis("xrange", key("l", SITE, ":m00001"), "-", "+",
+                          "count", "1").split()[0]
+    backend.redis("xdel", key("l", SITE, ":m00001"), entry)
+    backend.redis("zrem", key("mo", SITE, ":m00002"), "o2")
+    backend.redis("set", key("m", SITE, ":m00003"), "garbage")
+    backend.redis("del", key("m", SITE, ":m00004"))
+    found = check(backend)
+    tap.ok(found >= {("c00001", "index"), ("m00001", "entries"), ("m00002", "totals"),
+                     ("m00003", "record"), ("m00004", "record"),
+                     ("names", "index")}, "what is broken is named", found)
+
+
 def main():
     tap = Tap()
     count = 4000
@@ -266,7 +316,9 @@ def main():
         cancelled(tap, backend, count)
         imported(tap, backend, 3000)
         exported(tap, backend)
+        offered(tap, backend, count)
         activated(tap, backend, 300)
+        checked(tap, backend)
     tap.done()
 
 

@@ -160,6 +160,7 @@ static const loyalty_api_route_t routes[] = {
 
     {GET, "sites/*/audit", READ, loyalty_api_list_audit},
 
+    {POST, "sites/*/check", ACT, loyalty_api_check},
     {GET, "sites/*/jobs", READ, loyalty_api_list_jobs},
     {POST, "sites/*/jobs", WRITE, loyalty_api_post_job},
     {GET, "sites/*/jobs/*", READ, loyalty_api_get_job},

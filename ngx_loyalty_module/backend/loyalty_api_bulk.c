@@ -1,5 +1,5 @@
 /*
- * POST members/bulk: points or credits to a list of members, or to all whom a
+ * POST members/bulk: points, credits or an offer to a list of members, or to all whom a
  * filter lets pass; a job.
  */
 
@@ -68,7 +68,8 @@ check_filter(loyalty_api_call_t *call, json_t *json,
 
 /* False: the response is written. */
 static bool
-check_body(loyalty_api_call_t *call, json_t *params)
+check_body(loyalty_api_call_t *call, const loyalty_program_t *program,
+           json_t *params)
 {
     json_t *members = json_object_get(call->body, "members");
     json_t *filter = json_object_get(call->body, "filter");
@@ -85,7 +86,7 @@ check_body(loyalty_api_call_t *call, json_t *params)
         json_object_set(params, "filter", filter);
     }
 
-    if (loyalty_bulk_check(call->body, call->now, params, &problems)) {
+    if (loyalty_bulk_check(call->body, program, call->now, params, &problems)) {
         return true;
     }
 
@@ -133,7 +134,7 @@ loyalty_api_bulk(loyalty_api_call_t *call)
     }
 
     params = json_object();
-    if (check_body(call, params)) {
+    if (check_body(call, program, params)) {
         loyalty_commands_reset(&call->session->commands);
         loyalty_command(&call->session->commands, "MULTI", 1);
         write_ids(call, loyalty_str_from(id),

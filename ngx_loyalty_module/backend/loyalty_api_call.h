@@ -281,6 +281,7 @@ loyalty_store_result_t loyalty_api_bulk(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_import(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_export(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_job_file(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_check(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_orders(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_ledger(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_consents(loyalty_api_call_t *call);

@@ -33,6 +33,22 @@ loyalty_api_create_job(loyalty_api_call_t *call, const char *kind,
     return loyalty_api_commit(call);
 }
 
+static loyalty_store_result_t
+start(loyalty_api_call_t *call, const char *kind, const json_t *params)
+{
+    char id[LOYALTY_JOB_ID_SIZE];
+
+    if (!loyalty_job_id(id)) {
+        return LOYALTY_STORE_MEMORY;
+    }
+
+    loyalty_commands_reset(&call->session->commands);
+    loyalty_command(&call->session->commands, "MULTI", 1);
+
+    return loyalty_api_create_job(call, kind, loyalty_str_from(id), params,
+                                  -1);
+}
+
 /* A job of its own, that staff may start at any time: {"kind", "backfill"}. */
 loyalty_store_result_t
 loyalty_api_post_job(loyalty_api_call_t *call)
@@ -42,7 +58,6 @@ loyalty_api_post_job(loyalty_api_call_t *call)
     bool activation = kind != NULL && strcmp(kind, "activation") == 0;
     const loyalty_program_t *program;
     loyalty_store_result_t result;
-    char id[LOYALTY_JOB_ID_SIZE];
     json_t *params;
 
     result = loyalty_api_program(call, &program);
@@ -50,8 +65,11 @@ loyalty_api_post_job(loyalty_api_call_t *call)
         return result;
     }
 
-    if (!activation && (kind == NULL || strcmp(kind, "nightly") != 0)) {
-        loyalty_api_problem(call, "/kind", "must be activation or nightly");
+    if (!activation
+        && (kind == NULL || (strcmp(kind, "nightly") != 0
+                             && strcmp(kind, "check") != 0))) {
+        loyalty_api_problem(call, "/kind", "must be activation, nightly or "
+                            "check");
         return LOYALTY_STORE_OK;
     }
 
@@ -61,21 +79,26 @@ loyalty_api_post_job(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
-    if (!loyalty_job_id(id)) {
-        return LOYALTY_STORE_MEMORY;
-    }
-
     params = json_object();
     if (json_is_true(backfill)) {
         json_object_set_new(params, "backfill", json_true());
     }
-    loyalty_commands_reset(&call->session->commands);
-    loyalty_command(&call->session->commands, "MULTI", 1);
-    result = loyalty_api_create_job(call, kind, loyalty_str_from(id), params,
-                                    -1);
+    result = start(call, kind, params);
     json_decref(params);
 
     return result;
+}
+
+loyalty_store_result_t
+loyalty_api_check(loyalty_api_call_t *call)
+{
+    const loyalty_program_t *program;
+    loyalty_store_result_t result;
+
+    result = loyalty_api_program(call, &program);
+
+    return result == LOYALTY_STORE_OK && program != NULL
+               ? start(call, "check", NULL) : result;
 }
 
 /* The site's program is there, and the path's id may be a job's. */

@@ -47,21 +47,13 @@ take_reason(const json_t *body, json_t *params, loyalty_problems_t *problems)
     json_object_set(params, "reason", value);
 }
 
-bool
-loyalty_bulk_check(const json_t *body, loyalty_instant_t now, json_t *params,
-                   loyalty_problems_t *problems)
+static void
+check_amount(const json_t *body, bool credits, json_t *params,
+             loyalty_problems_t *problems)
 {
     json_t *amount = json_object_get(body, "amount");
-    json_t *action = json_object_get(body, "action");
-    const char *name = json_string_value(action);
-    int64_t value = json_integer_value(amount), max = LOYALTY_POINTS_MAX;
-    loyalty_instant_t starts_at, expires_at;
-
-    if (name != NULL && strcmp(name, "credits") == 0) {
-        max = LOYALTY_AMOUNT_MAX;
-    } else if (name == NULL || strcmp(name, "points") != 0) {
-        loyalty_problem(problems, "/action", "must be points or credits");
-    }
+    int64_t value = json_integer_value(amount);
+    int64_t max = credits ? LOYALTY_AMOUNT_MAX : LOYALTY_POINTS_MAX;
 
     if (!json_is_integer(amount) || value == 0 || value > max
         || value < -max) {
@@ -69,8 +61,55 @@ loyalty_bulk_check(const json_t *body, loyalty_instant_t now, json_t *params,
                         "of at most %lld", (long long)max);
     }
 
-    json_object_set(params, "action", action);
     json_object_set(params, "amount", amount);
+}
+
+static void
+check_offer(const json_t *body, const loyalty_program_t *program,
+            json_t *params, loyalty_problems_t *problems)
+{
+    json_t *offer = json_object_get(body, "offer");
+
+    if (!json_is_string(offer)
+        || loyalty_program_offer(program,
+                                 loyalty_str_from(json_string_value(offer)))
+               == NULL) {
+        loyalty_problem(problems, "/offer", "must be the id of an offer");
+    }
+
+    if (json_object_get(body, "amount") != NULL
+        || json_object_get(body, "starts_at") != NULL) {
+        loyalty_problem(problems, "", "an offer has no amount and no "
+                        "starts_at");
+    }
+
+    json_object_set(params, "offer", offer);
+}
+
+bool
+loyalty_bulk_check(const json_t *body, const loyalty_program_t *program,
+                   loyalty_instant_t now, json_t *params,
+                   loyalty_problems_t *problems)
+{
+    json_t *action = json_object_get(body, "action");
+    const char *name = json_string_value(action);
+    loyalty_instant_t starts_at, expires_at;
+
+    if (name != NULL && strcmp(name, "offer") == 0) {
+        check_offer(body, program, params, problems);
+    } else {
+        check_amount(body, name != NULL && strcmp(name, "credits") == 0,
+                     params, problems);
+    }
+
+    if (name == NULL
+        || (strcmp(name, "points") != 0 && strcmp(name, "credits") != 0
+            && strcmp(name, "offer") != 0)) {
+        loyalty_problem(problems, "/action", "must be points, credits or "
+                        "offer");
+    }
+
+    json_object_set(params, "action", action);
     take_reason(body, params, problems);
 
     starts_at = now;

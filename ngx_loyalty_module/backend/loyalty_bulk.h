@@ -1,11 +1,11 @@
 /*
  * What is given to many members at once, as a job's params hold it:
  *
- *   {"action": "points" | "credits", "amount": N, "reason": TEXT,
- *    "starts_at": INSTANT, "expires_at": INSTANT,
+ *   {"action": "points" | "credits" | "offer", "amount": N, "offer": ID,
+ *    "reason": TEXT, "starts_at": INSTANT, "expires_at": INSTANT,
  *    "filter": F | "group": ID}
  *
- * An amount below 0 takes.  Without filter and group the members are in jm.
+ * An amount below 0 takes; an offer has none.  Without filter and group the members are in jm.
  */
 
 #ifndef LOYALTY_BULK_H
@@ -16,11 +16,12 @@
 #include "loyalty_member.h"
 
 /*
- * Checks action, amount, reason, starts_at and expires_at of a request's body
+ * Checks action, amount or offer, reason, starts_at and expires_at of a request's body
  * and copies them to `params`.  False: there are problems.
  */
-bool loyalty_bulk_check(const json_t *body, loyalty_instant_t now,
-                        json_t *params, loyalty_problems_t *problems);
+bool loyalty_bulk_check(const json_t *body, const loyalty_program_t *program,
+                        loyalty_instant_t now, json_t *params,
+                        loyalty_problems_t *problems);
 
 /* The grant, without its id and without who and when; strings are borrowed
  * from the params. */

@@ -8,6 +8,7 @@
 static const loyalty_job_kind_t *const kinds[] = {
     &loyalty_job_activation,
     &loyalty_job_bulk,
+    &loyalty_job_check,
     &loyalty_job_export,
     &loyalty_job_import,
     &loyalty_job_codes,

@@ -9,6 +9,7 @@
 
 extern const loyalty_job_kind_t loyalty_job_activation;
 extern const loyalty_job_kind_t loyalty_job_bulk;
+extern const loyalty_job_kind_t loyalty_job_check;
 extern const loyalty_job_kind_t loyalty_job_export;
 extern const loyalty_job_kind_t loyalty_job_import;
 extern const loyalty_job_kind_t loyalty_job_codes;

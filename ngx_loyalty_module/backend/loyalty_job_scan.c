@@ -72,7 +72,7 @@ explain(loyalty_status_t status)
     case LOYALTY_ERROR_NOT_FOUND:
         return "there is no such member";
     case LOYALTY_ERROR_REFUSED:
-        return "the member is erased";
+        return "a rule forbids it";
     case LOYALTY_ERROR_INSUFFICIENT:
         return "more than the balance";
     case LOYALTY_ERROR_CORRUPT:
@@ -106,7 +106,10 @@ decide(loyalty_member_change_t *change, void *data)
         job->next.cursor = slot->id;
         if (status != LOYALTY_OK) {
             slot->changed = false;
-            loyalty_job_failure(job, slot->id, loyalty_status_name(status),
+            loyalty_job_failure(job, slot->id,
+                                slot->effects.refusal != NULL
+                                    ? slot->effects.refusal
+                                    : loyalty_status_name(status),
                                 explain(status));
         }
     }
