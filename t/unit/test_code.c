@@ -92,6 +92,22 @@ literals_stay(void **state)
     assert_string_equal(code, "VIP_0-22AA22");
 }
 
+static void
+codes_are_compared_without_case(void **state)
+{
+    char longest[LOYALTY_CODE_MAX + 1], folded[LOYALTY_CODE_MAX + 1];
+
+    (void)state;
+
+    assert_true(loyalty_code_fold(loyalty_str("aZz-9`{@["), folded));
+    assert_memory_equal(folded, "AZZ-9`{@[", 9);
+    memset(longest, 'a', sizeof(longest));
+    assert_true(loyalty_code_fold((loyalty_str_t){longest, 64}, folded));
+    assert_int_equal(folded[63], 'A');
+    assert_false(loyalty_code_fold((loyalty_str_t){longest, 65}, folded));
+    assert_false(loyalty_code_fold(loyalty_str_null, folded));
+}
+
 int
 main(void)
 {
@@ -100,6 +116,7 @@ main(void)
         cmocka_unit_test(
             every_placeholder_reaches_its_whole_alphabet_and_nothing_else),
         cmocka_unit_test(literals_stay),
+        cmocka_unit_test(codes_are_compared_without_case),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

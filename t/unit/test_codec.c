@@ -1,5 +1,5 @@
 /*
- * core/loyalty_codec.h, and the bytes of members and orders: what our encoder
+ * core/loyalty_codec.h, and the bytes of members, orders and holds: what our encoder
  * never wrote is refused, whoever made the checksum.  A record with every
  * field has each of its bytes changed, cut off, or written in a longer form;
  * then each rule that a record must keep is broken by itself.
@@ -8,6 +8,7 @@
 #include "world.h"
 
 #include "loyalty_codec.h"
+#include "loyalty_hold.h"
 
 static loyalty_arena_t arena;
 
@@ -333,6 +334,30 @@ good_order(void)
         .nattempts = 2, .spendings = spendings, .nspendings = 1};
 }
 
+static loyalty_hold_use_t hold_uses[2];
+static loyalty_lot_t aside[1];
+static loyalty_hold_t hold;
+
+static void
+good_hold(void)
+{
+    hold_uses[0] = (loyalty_hold_use_t){
+        .offer = loyalty_str("ten"), .entitlement = loyalty_str("e1"),
+        .amount = 500, .points = 7, .member = true, .ready = true};
+    hold_uses[1] = (loyalty_hold_use_t){.offer = loyalty_str("sale"),
+                                        .code = loyalty_str("GIFT"),
+                                        .amount = 1, .site = true};
+    aside[0] = (loyalty_lot_t){.id = loyalty_str("o1"), .amount = 50,
+                               .remaining = 20, .created_at = T0,
+                               .starts_at = T0, .expires_at = LOYALTY_NEVER};
+    hold = (loyalty_hold_t){
+        .id = loyalty_str("h1"), .member = loyalty_str("anna"),
+        .order = loyalty_str("o9"), .state = LOYALTY_HOLD_ORDERED,
+        .created_at = T0, .expires_at = T0 + HOUR, .uses = hold_uses,
+        .nuses = 2, .points = {aside, 1, 20}, .price = 20, .print = 1234,
+        .quote = loyalty_str("{}")};
+}
+
 /* Of either kind: from bytes, and to bytes again. */
 typedef loyalty_status_t (*again_pt)(loyalty_str_t bytes, loyalty_str_t *again);
 
@@ -352,6 +377,15 @@ order_again(loyalty_str_t bytes, loyalty_str_t *again)
     loyalty_status_t rc = loyalty_order_decode(bytes, &arena, &read);
 
     return rc == LOYALTY_OK ? loyalty_order_encode(read, &arena, again) : rc;
+}
+
+static loyalty_status_t
+hold_again(loyalty_str_t bytes, loyalty_str_t *again)
+{
+    loyalty_hold_t read;
+    loyalty_status_t rc = loyalty_hold_decode(bytes, &arena, &read);
+
+    return rc == LOYALTY_OK ? loyalty_hold_encode(&read, &arena, again) : rc;
 }
 
 /* Whether it is read; if so it was a record that is written as it was. */
@@ -434,6 +468,20 @@ a_forged_order_is_refused_or_is_one(void **state)
     good_order();
     assert_int_equal(loyalty_order_encode(&order, &arena, &bytes), LOYALTY_OK);
     forge(order_again, bytes);
+}
+
+static void
+a_forged_hold_is_refused_or_is_one(void **state)
+{
+    loyalty_str_t bytes;
+
+    (void)state;
+
+    good_hold();
+    assert_int_equal(loyalty_hold_encode(&hold, &arena, &bytes), LOYALTY_OK);
+    forge(hold_again, bytes);
+    bytes.len = LOYALTY_HOLD_SIZE_MAX + 1;
+    assert_int_equal(hold_again(bytes, &bytes), LOYALTY_ERROR_LIMIT);
 }
 
 /* BREAKS(member, member.version = -1): that alone makes it unreadable. */
@@ -521,6 +569,20 @@ an_order_keeps_its_rules(void **state)
 }
 
 static void
+a_hold_keeps_its_rules(void **state)
+{
+    (void)state;
+
+    BREAKS(hold, hold.id = loyalty_str(""));
+    BREAKS(hold, hold.state = 0);
+    BREAKS(hold, hold.state = LOYALTY_HOLD_RELEASED + 1);
+    BREAKS(hold, hold_uses[0].amount = -1);
+    BREAKS(hold, hold_uses[1].points = -1);
+    BREAKS(hold, aside[0].remaining = 21);
+    BREAKS(hold, hold.credits = hold.points; hold.credits.amount = 21);
+}
+
+static void
 a_record_past_its_size_is_not_written(void **state)
 {
     static char text[LOYALTY_MEMBER_TEXT_MAX];
@@ -558,6 +620,8 @@ main(void)
         cmocka_unit_test(a_forged_order_is_refused_or_is_one),
         cmocka_unit_test(a_member_keeps_its_rules),
         cmocka_unit_test(an_order_keeps_its_rules),
+        cmocka_unit_test(a_forged_hold_is_refused_or_is_one),
+        cmocka_unit_test(a_hold_keeps_its_rules),
         cmocka_unit_test(a_record_past_its_size_is_not_written),
     };
     int failed;

@@ -242,6 +242,67 @@ trees_have_a_depth_and_a_size(void **state)
     compile(text, &problems, LOYALTY_ERROR_INVALID);
 }
 
+/* 10 that came, 3 of them spent; 5 from tomorrow; 2 that were lost. */
+static void
+every_field_is_read_from_its_own_place(void **state)
+{
+    static const char *const filters[] = {
+        IS("phone", "eq", "\"+44\""),       IS("name", "eq", "\"Full\""),
+        IS("messenger_id", "eq", "\"m-1\""), IS("line_id", "eq", "\"l-1\""),
+        IS("consent.messenger", "eq", "true"), IS("consent.line", "eq", "true"),
+        IS("consent.email", "eq", "false"),   IS("points.active", "eq", "7"),
+        IS("points.pending", "eq", "5"),      IS("points.spent", "eq", "3"),
+        IS("points.expired", "eq", "2"),      IS("points.life", "eq", "12"),
+        IS("credits.active", "eq", "4"),
+        "{\"and\":[" IS("points.active", "eq", "7") ","
+        IS("points.spent", "eq", "3") "," IS("credits.active", "eq", "4") ","
+        IS("credits.active", "lt", "5") "]}",
+        IS("last_visit_at", "after", "\"2025-01-01T00:00:00Z\""),
+        IS("last_visit_at", "within_days", "1"),
+        "{\"not\":" IS("last_visit_at", "not_within_days", "1") "}",
+        "{\"not\":" IS("last_visit_at", "before",
+                       "\"2025-01-01T00:00:00Z\"") "}",
+    };
+    loyalty_lot_t points[] = {
+        {.amount = 10, .remaining = 7, .created_at = 1, .starts_at = 1,
+         .expires_at = LOYALTY_NEVER},
+        {.amount = 5, .remaining = 5, .created_at = 2,
+         .starts_at = NOW + LOYALTY_DAY, .expires_at = LOYALTY_NEVER},
+        {.amount = 2, .lost = 2, .created_at = 3, .starts_at = 3,
+         .expires_at = 4},
+    };
+    loyalty_lot_t credits[] = {{.amount = 4, .remaining = 4, .created_at = 1,
+                                .starts_at = 1,
+                                .expires_at = LOYALTY_NEVER}};
+    loyalty_problems_t problems;
+    loyalty_filter_t *filter;
+    loyalty_member_t full;
+    size_t i;
+
+    (void)state;
+
+    loyalty_member_init(&full, loyalty_str("full"));
+    full.phone = loyalty_str("+44");
+    full.name = loyalty_str("Full");
+    full.messenger_id = loyalty_str("m-1");
+    full.line_id = loyalty_str("l-1");
+    full.consent = LOYALTY_CHANNEL_MESSENGER | LOYALTY_CHANNEL_LINE;
+    full.last_visit_at = NOW - LOYALTY_HOUR;
+    full.points = (loyalty_ledger_t){.lots = points, .nlots = 3,
+                                     .credited = 17, .spent = 3, .expired = 2,
+                                     .life = 12, .entries = 5};
+    full.credits = (loyalty_ledger_t){.lots = credits, .nlots = 1,
+                                      .credited = 4, .entries = 1};
+    assert_int_equal(loyalty_ledger_check(&full.points), LOYALTY_OK);
+
+    for (i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+        filter = compile(filters[i], &problems, LOYALTY_OK);
+        if (!loyalty_filter_matches(filter, &full, program, NOW)) {
+            fail_msg("%s does not hold", filters[i]);
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -249,6 +310,7 @@ main(void)
         cmocka_unit_test(conditions_hold_or_not),
         cmocka_unit_test(mistakes_are_all_named_with_their_place),
         cmocka_unit_test(trees_have_a_depth_and_a_size),
+        cmocka_unit_test(every_field_is_read_from_its_own_place),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
