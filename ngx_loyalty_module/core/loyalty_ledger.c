@@ -191,7 +191,8 @@ loyalty_ledger_copy(const loyalty_ledger_t *from, size_t more,
 static loyalty_status_t
 reserve_lots(loyalty_ledger_t *ledger, size_t more, loyalty_arena_t *arena)
 {
-    if (more <= ledger->lots_capacity - ledger->nlots) {
+    if (ledger->lots != NULL
+        && more <= ledger->lots_capacity - ledger->nlots) {
         return LOYALTY_OK;
     }
 
