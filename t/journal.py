@@ -34,7 +34,7 @@ events { worker_connections 512; }
 http {
     access_log off;
     default_type application/json;
-    loyalty_redis unix:%(dir)s/redis.sock timeout=200ms;
+    loyalty_redis unix:%(dir)s/redis.sock timeout=%(timeout)s;
     loyalty_zone members 4m;
     loyalty_journal %(journal)s %(options)s;
     server {
@@ -101,6 +101,8 @@ class Site:
                             "journal": self.journal, "options": options,
                             "port": PORT, "shop": PORT + 1,
                             "crm": PORT + 2,
+                            "timeout": os.environ.get("LOYALTY_REDIS_TIMEOUT",
+                                                      "200ms"),
                             "lines": ",".join(
                                 '{"sku":"A%d","quantity":1,"unit_price":"1"}'
                                 % line for line in range(80))}

@@ -283,6 +283,10 @@ void ngx_loyalty_redis_link_overdue(ngx_loyalty_redis_link_t *link);
 ngx_int_t ngx_loyalty_redis_link_send(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_t *call, const char *text, size_t len);
 
+/* To connect, and to be greeted; never shorter than one operation. */
+#define ngx_loyalty_redis_patience(link)                                      \
+    ngx_max(NGX_LOYALTY_REDIS_CONNECT_TIMEOUT, (link)->redis->conf->timeout)
+
 /* A call of our own; without memory the link fails. */
 void ngx_loyalty_redis_link_ask(ngx_loyalty_redis_link_t *link,
     ngx_loyalty_redis_call_pt handler, ngx_uint_t argc, ngx_str_t *argv);

@@ -203,7 +203,7 @@ ngx_loyalty_redis_link_connect(ngx_loyalty_redis_link_t *link)
         return;
     }
 
-    ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
+    ngx_add_timer(&link->timer, ngx_loyalty_redis_patience(link));
 
     if (rc == NGX_OK) {
         ngx_loyalty_redis_link_connected(link);
@@ -272,7 +272,7 @@ ngx_loyalty_redis_link_greet(ngx_loyalty_redis_link_t *link)
     c->write->handler = ngx_loyalty_redis_io_write;
 
     link->state = NGX_LOYALTY_REDIS_LINK_GREETING;
-    ngx_add_timer(&link->timer, NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
+    ngx_add_timer(&link->timer, ngx_loyalty_redis_patience(link));
 
     if (link->login) {
         ngx_loyalty_redis_link_login(link);
@@ -573,14 +573,14 @@ ngx_loyalty_redis_link_timer(ngx_event_t *ev)
 
     case NGX_LOYALTY_REDIS_LINK_CONNECTING:
         ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNREACHABLE,
-                                    "no connection in %d ms",
-                                    NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
+                                    "no connection in %M ms",
+                                    ngx_loyalty_redis_patience(link));
         break;
 
     case NGX_LOYALTY_REDIS_LINK_GREETING:
         ngx_loyalty_redis_link_fail(link, NGX_LOYALTY_REDIS_UNANSWERED,
-                                    "connected, but no answer in %d ms",
-                                    NGX_LOYALTY_REDIS_CONNECT_TIMEOUT);
+                                    "connected, but no answer in %M ms",
+                                    ngx_loyalty_redis_patience(link));
         break;
 
     case NGX_LOYALTY_REDIS_LINK_UP:
