@@ -250,3 +250,56 @@ Idempotency-Key: buy-1
 {"amount":1}']
 --- error_code eval: [(403) x 9, (404) x 3]
 --- response_body_like eval: [('forbidden') x 9, ('not_found') x 3]
+
+
+
+=== TEST 13: a statement has the balance after each entry
+--- request eval
+['GET /v1/sites/demo/members/bert/ledger',
+ 'GET /v1/sites/demo/members/anna/ledger?kind=credits&limit=1',
+ 'GET /v1/sites/demo/members/anna/ledger?to=2001-01-01T00:00:00Z',
+ 'GET /v1/sites/demo/members/anna/ledger?from=2099-01-01T00:00:00Z',
+ 'GET /v1/sites/demo/members/anna/ledger?from=2001-01-01T00:00:00Z&to=2099-01-01T00:00:00Z',
+ 'GET /v1/sites/demo/members/anna/ledger?from=soon',
+ 'GET /v1/sites/demo/members/anna/ledger?to=never',
+ 'GET /v1/sites/demo/members/anna/ledger?kind=tea',
+ 'GET /v1/sites/demo/members/anna/ledger?cursor=7',
+ 'GET /v1/sites/demo/members/anna/ledger?cursor=1-1.x',
+ 'GET /v1/sites/demo/members/nobody/ledger']
+--- error_code eval: [(200) x 5, (422) x 5, 404]
+--- response_body_like eval
+['"balance":400.*"balance":500', '"balance":1000.*"next_cursor"',
+ '"entries":\\[\\]', '"entries":\\[\\]', '"balance":',
+ 'invalid_from', 'invalid_to', 'invalid_kind', 'invalid_cursor', 'invalid_cursor', 'not_found']
+
+
+
+=== TEST 14: codes
+--- request eval
+['POST /v1/sites/demo/offers/own/codes
+{"count":0}',
+ 'POST /v1/sites/demo/offers/own/codes
+{"count":1000001}',
+ 'POST /v1/sites/demo/offers/mug/codes
+{"count":5}',
+ 'POST /v1/sites/demo/offers/none/codes
+{"count":5}',
+ 'GET /v1/sites/demo/offers/none/codes', 'GET /v1/sites/demo/offers/none/codes/export',
+ 'GET /v1/sites/demo/offers/own/codes?limit=1', 'GET /v1/sites/demo/offers/own/codes/export',
+ 'POST /v1/sites/demo/offers/own/codes
+{"count":5}']
+--- error_code eval: [422, 422, (404) x 4, 200, 200, 202]
+--- response_body_like eval
+['/count', '/count', ('not_found') x 4, '"state":"assigned","member_id":"bert"',
+ 'assigned,"bert",""', '"kind":"codes"']
+
+
+
+=== TEST 15: codes by who may not
+--- token: reader
+--- request eval
+['POST /v1/sites/demo/offers/own/codes
+{"count":5}', 'GET /v1/sites/other/offers/own/codes', 'GET /v1/sites/other/offers/own/codes/export',
+ 'GET /v1/sites/other/members/anna/ledger']
+--- error_code eval: [(403) x 4]
+--- response_body_like eval: [('forbidden') x 4]

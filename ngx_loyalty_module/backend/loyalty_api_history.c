@@ -1,8 +1,8 @@
 /*
- * What a member did and was given: orders and ledgers, newest first.
+ * What a member did and was given: orders and consent, newest first.
  */
 
-#include "loyalty_api_call.h"
+#include "loyalty_api_history.h"
 
 static loyalty_store_result_t
 show_orders(loyalty_api_call_t *call, const redisReply *reply, size_t limit)
@@ -188,27 +188,36 @@ show_fields(const field_t *fields, const redisReply *pairs)
     return json;
 }
 
+json_t *
+loyalty_api_show_entry(const redisReply *entry, loyalty_str_t *id)
+{
+    json_t *json;
+
+    if (!loyalty_reply_array(entry, 2)
+        || !loyalty_reply_str(entry->element[0], id)) {
+        return NULL;
+    }
+
+    json = show_fields(entry_fields, entry->element[1]);
+    if (json_object_get(json, "at") == NULL) {
+        loyalty_api_set_instant(json, "at", instant_of(*id));
+    }
+    return json;
+}
+
 /* The entries of a stream's reply, `limit` at most; *last is the id of the
  * last one shown. */
 static json_t *
 show_entries(const redisReply *list, size_t limit, loyalty_str_t *last)
 {
     json_t *items = json_array(), *json;
-    const redisReply *entry;
     size_t i;
 
     for (i = 0; i < list->elements && i < limit; i++) {
-        entry = list->element[i];
-        if (!loyalty_reply_array(entry, 2)
-            || !loyalty_reply_str(entry->element[0], last)) {
-            continue;
+        json = loyalty_api_show_entry(list->element[i], last);
+        if (json != NULL) {
+            json_array_append_new(items, json);
         }
-
-        json = show_fields(entry_fields, entry->element[1]);
-        if (json_object_get(json, "at") == NULL) {
-            loyalty_api_set_instant(json, "at", instant_of(*last));
-        }
-        json_array_append_new(items, json);
     }
 
     return items;
@@ -262,34 +271,6 @@ show_stream(loyalty_api_call_t *call, const char *kind, loyalty_str_t id,
     loyalty_replies_free(&replies);
 
     return result;
-}
-
-/* Newest first; ?kind=points (the default) or credits. */
-loyalty_store_result_t
-loyalty_api_member_ledger(loyalty_api_call_t *call)
-{
-    loyalty_store_result_t result;
-    loyalty_str_t id, kind;
-    bool exists, credits;
-    size_t limit;
-
-    if (!loyalty_api_member_id(call, &id) || !loyalty_api_limit(call, &limit)) {
-        return LOYALTY_STORE_OK;
-    }
-
-    kind = loyalty_api_query(call, "kind");
-    credits = loyalty_str_eq(kind, loyalty_str("credits"));
-    if (kind.data != NULL && !credits
-        && !loyalty_str_eq(kind, loyalty_str("points"))) {
-        loyalty_api_error(call, 422, "invalid_kind",
-                          "kind is points or credits");
-        return LOYALTY_STORE_OK;
-    }
-
-    result = check_member(call, id, &exists);
-
-    return result == LOYALTY_STORE_OK && exists
-               ? show_stream(call, credits ? "c" : "l", id, limit) : result;
 }
 
 /* Who consented to which channel, when and by what way; newest first. */

@@ -193,6 +193,10 @@ entitlements(const loyalty_member_t *member)
         json_object_set_new(object, "expires_at",
                             instant_or_null(entitlement->expires_at));
         json_object_set_new(object, "code", text_or_null(entitlement->code));
+        json_object_set_new(object, "bought",
+                            json_boolean(entitlement->bought));
+        json_object_set_new(object, "held_until",
+                            instant_or_null(entitlement->held_until));
         json_array_append_new(array, object);
     }
 

@@ -377,7 +377,8 @@ a_member_reads_as_the_contract_says(void **state)
         "null, \"entitlements\": [{\"id\": \"e1\", \"offer_id\": \"ten-off\", "
         "\"state\": \"applied\", \"stamps\": 3, \"uses\": 1, \"acquired_at\": "
         "\"2026-01-01T00:00:00Z\", \"expires_at\": \"2026-04-01T00:00:00Z\", "
-        "\"code\": \"AB12\"}], \"version\": 6}";
+        "\"code\": \"AB12\", \"bought\": false, \"held_until\": "
+        "\"2026-01-01T01:00:00Z\"}], \"version\": 6}";
     world_t world;
     json_t *json;
     char *text;
