@@ -20,6 +20,8 @@ typedef struct {
     ngx_str_t               track_secret;  /* of their links, or empty */
     ngx_str_t               preview_secret;
     ngx_uint_t              insecure;      /* session cookies without TLS */
+    ngx_uint_t              rate;          /* a second and caller; 0: off */
+    ngx_shm_zone_t         *limits;
 } ngx_http_loyalty_backend_main_conf_t;
 
 
@@ -27,6 +29,15 @@ char *ngx_http_loyalty_delivery(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 ngx_int_t ngx_http_loyalty_backend_handler(ngx_http_request_t *r);
+
+/* From a header Cookie to the value of the session's in it. */
+ngx_int_t ngx_http_loyalty_backend_cookie(ngx_str_t *value);
+
+/* The zone of rate=; and whether this request is one too many. */
+ngx_int_t ngx_http_loyalty_limit_zone(ngx_conf_t *cf,
+    ngx_http_loyalty_backend_main_conf_t *bmcf);
+ngx_uint_t ngx_http_loyalty_limit_reached(ngx_http_request_t *r,
+    ngx_http_loyalty_backend_main_conf_t *bmcf);
 
 /* Sessions wait for threads in a list; in init_process and exit_process. */
 ngx_int_t ngx_http_loyalty_backend_sessions_init(void);

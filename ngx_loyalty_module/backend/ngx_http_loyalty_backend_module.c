@@ -14,6 +14,11 @@
 #define NGX_HTTP_LOYALTY_API_TIMEOUT   2000
 #define NGX_HTTP_LOYALTY_JOBS_TIMEOUT  5000
 
+/* Requests a second of one token, session or address: a loop that has gone
+ * wild, not a busy shop. */
+#define NGX_HTTP_LOYALTY_API_RATE      10000
+#define NGX_HTTP_LOYALTY_API_RATE_MAX  1000000
+
 #define NGX_HTTP_LOYALTY_CONNECT_MIN   200
 #define NGX_HTTP_LOYALTY_CONNECT_MAX   900
 
@@ -106,6 +111,14 @@ ngx_http_loyalty_backend(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf->handler = ngx_http_loyalty_backend_handler;
 
+    if (bmcf->limits == NULL) {
+        bmcf->rate = NGX_HTTP_LOYALTY_API_RATE;
+
+        if (ngx_http_loyalty_limit_zone(cf, bmcf) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
@@ -142,7 +155,27 @@ static ngx_int_t
 ngx_http_loyalty_backend_parameter(ngx_conf_t *cf,
     ngx_http_loyalty_backend_main_conf_t *bmcf, ngx_str_t *value)
 {
+    ngx_int_t  rate;
     ngx_str_t  name;
+
+    if (ngx_strcmp(value->data, "rate=off") == 0) {
+        bmcf->rate = 0;
+        return NGX_OK;
+    }
+
+    if (ngx_strncmp(value->data, "rate=", 5) == 0) {
+        rate = ngx_atoi(value->data + 5, value->len - 5);
+
+        if (rate < 1 || rate > NGX_HTTP_LOYALTY_API_RATE_MAX) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" of \"loyalty_backend\" must be off or "
+                               "1 to 1000000 requests a second", value);
+            return NGX_ERROR;
+        }
+
+        bmcf->rate = rate;
+        return NGX_OK;
+    }
 
     if (ngx_strcmp(value->data, "cookie=insecure") == 0) {
         bmcf->insecure = 1;
@@ -165,7 +198,8 @@ ngx_http_loyalty_backend_parameter(ngx_conf_t *cf,
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\", \"loyalty_backend\" takes "
-                       "cookie=secure|insecure and preview_secret=FILE", value);
+                       "cookie=secure|insecure, preview_secret=FILE and "
+                       "rate=N|off", value);
 
     return NGX_ERROR;
 }

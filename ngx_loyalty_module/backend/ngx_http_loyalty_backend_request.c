@@ -59,7 +59,6 @@ static ngx_int_t ngx_http_loyalty_backend_copy_body(
     ngx_http_loyalty_backend_op_t *op);
 static ngx_int_t ngx_http_loyalty_backend_copy(ngx_pool_t *pool,
     ngx_str_t *from, loyalty_str_t *to);
-static ngx_int_t ngx_http_loyalty_backend_cookie(ngx_str_t *value);
 static ngx_int_t ngx_http_loyalty_backend_copy_headers(
     ngx_http_loyalty_backend_op_t *op);
 static ngx_int_t ngx_http_loyalty_backend_post(
@@ -172,6 +171,22 @@ ngx_http_loyalty_backend_handler(ngx_http_request_t *r)
     ngx_int_t         rc;
     loyalty_str_t     uri;
     loyalty_method_t  method;
+
+    ngx_http_loyalty_backend_main_conf_t  *bmcf;
+
+    bmcf = ngx_http_get_module_main_conf(r, ngx_http_loyalty_backend_module);
+
+    if (ngx_http_loyalty_limit_reached(r, bmcf)) {
+        rc = ngx_http_discard_request_body(r);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        return ngx_http_loyalty_backend_fail(r, NGX_HTTP_TOO_MANY_REQUESTS,
+                                             "too_many_requests",
+                                             "more requests a second than "
+                                             "one caller may make");
+    }
 
     method = ngx_http_loyalty_backend_method(r);
 
@@ -466,7 +481,7 @@ ngx_http_loyalty_backend_copy_headers(ngx_http_loyalty_backend_op_t *op)
 
 /* From a header Cookie (RFC 6265, 4.2) to the value of ours in it. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_loyalty_backend_cookie(ngx_str_t *value)
 {
     u_char  *p, *last, *end;
