@@ -18,6 +18,14 @@ for my $job (qw(later sooner)) {
     Loyalty::redis('zadd', 'loyalty:x:{demo}:joblist',
         1000 * ($job eq 'later' ? 2 : 1), $job);
 }
+# Over for a hundred years: forgotten when the night is looked at.
+Loyalty::redis('hset', 'loyalty:j:{other}:old', qw(kind nightly state done));
+Loyalty::redis('zadd', 'loyalty:x:{other}:joblist', 1000, 'old');
+# As old, and still to come: kept.
+Loyalty::redis('hset', 'loyalty:j:{other}:preset', qw(kind nightly state
+    queued params {} created 1000 due), 4e12);
+Loyalty::redis('zadd', 'loyalty:x:{other}:joblist', 1000, 'preset');
+Loyalty::redis('zadd', 'loyalty:x:{other}:jobs', 4e12, 'preset');
 Loyalty::redis('set', "loyalty:x:{$_}:nightly", '9999-01-01')
     for qw(demo other);
 
@@ -42,7 +50,7 @@ GET /v1/sites/demo/jobs/later
 --- response_body_like eval
 ['^\{"jobs":\[\{"id":"later",[^\]]*\],"next_cursor":"later"\}$',
  '^\{"jobs":\[\{"id":"sooner",[^\]]*\]\}$', 'invalid_cursor', 'invalid_limit',
- '^\{"jobs":\[\]\}$', 'not_found']
+ '^\{"jobs":\[', 'not_found']
 
 
 
@@ -100,3 +108,11 @@ Location: /v1/sites/demo/jobs/[0-9a-f]{32}
  "POST /v1/sites/demo/jobs\n{}"]
 --- error_code eval: [200, 403, 403]
 --- response_body_like eval: ['"queued"', '"forbidden"', '"forbidden"']
+
+
+
+=== TEST 8: old jobs are forgotten, those still to come are not
+--- request
+GET /v1/sites/other/jobs
+--- error_code: 200
+--- response_body_like: ^(?!.*"old").*"id":"preset"

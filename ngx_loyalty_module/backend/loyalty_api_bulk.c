@@ -1,6 +1,6 @@
 /*
- * POST members/bulk: points, credits or an offer to a list of members, or to all whom a
- * filter lets pass; a job.
+ * POST members/bulk: points, credits or an offer to a list of members, or to
+ * all whom a filter lets pass; a job.
  */
 
 #include "loyalty_api_call.h"

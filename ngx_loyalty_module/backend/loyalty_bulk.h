@@ -5,7 +5,8 @@
  *    "reason": TEXT, "starts_at": INSTANT, "expires_at": INSTANT,
  *    "filter": F | "group": ID}
  *
- * An amount below 0 takes; an offer has none.  Without filter and group the members are in jm.
+ * An amount below 0 takes; an offer has none.  Without filter and group the
+ * members are in jm.
  */
 
 #ifndef LOYALTY_BULK_H
@@ -16,8 +17,8 @@
 #include "loyalty_member.h"
 
 /*
- * Checks action, amount or offer, reason, starts_at and expires_at of a request's body
- * and copies them to `params`.  False: there are problems.
+ * Checks action, amount or offer, reason, starts_at and expires_at of a
+ * request's body and copies them to `params`.  False: there are problems.
  */
 bool loyalty_bulk_check(const json_t *body, const loyalty_program_t *program,
                         loyalty_instant_t now, json_t *params,

@@ -30,6 +30,9 @@
 /* Errors that a job's result lists; the rest are counted. */
 #define LOYALTY_JOB_ERRORS_MAX 1000
 
+/* Jobs are forgotten so long after they were made, if they are over. */
+#define LOYALTY_JOB_KEPT (90 * LOYALTY_DAY)
+
 /* How long an export can be fetched. */
 #define LOYALTY_JOB_FILE_SECONDS 86400
 

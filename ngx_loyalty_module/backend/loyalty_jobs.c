@@ -2,9 +2,10 @@
  * The run loop of jobs.
  *
  * An idle turn is one pipeline, twice a second: which jobs of which site are
- * due, and which hold's time is up?  A site with due jobs is worked on by whoever has its lease; of several
- * jobs each gets a step in turn.  The lease only saves work done for nothing:
- * what is exactly once is so by the job's cursor (loyalty_job.h).
+ * due, and which hold's time is up?  A site with due jobs is worked on by
+ * whoever has its lease; of several jobs each gets a step in turn.  The lease
+ * only saves work done for nothing: what is exactly once is so by the job's
+ * cursor (loyalty_job.h).
  */
 
 #include "loyalty_job.h"
@@ -24,6 +25,7 @@
 #define REST 500
 #define REST_AWAY 200 /* Redis is away, or says no */
 #define DUE_MAX 16    /* jobs of one site that take turns */
+#define OLD_MAX 100   /* jobs forgotten at a time */
 #define DUE_REPLIES 2 /* jobs, and how many holds */
 #define HOLDS_MAX 64  /* released in one turn */
 
@@ -234,6 +236,75 @@ order_night(loyalty_jobs_t *jobs, site_t *site, const char *date,
     return result == LOYALTY_STORE_CONFLICT ? LOYALTY_STORE_OK : result;
 }
 
+/* Old jobs, some each time. */
+static loyalty_store_result_t
+forget_old(loyalty_jobs_t *jobs, site_t *site, loyalty_instant_t now)
+{
+    loyalty_commands_t *commands = &jobs->tools.commands;
+    loyalty_replies_t old, due, gone;
+    loyalty_store_result_t result;
+    const redisReply *list;
+    loyalty_str_t id;
+    size_t i;
+
+    loyalty_replies_init(&old);
+    loyalty_replies_init(&due);
+    loyalty_replies_init(&gone);
+    loyalty_commands_reset(commands);
+    loyalty_command(commands, "ZRANGEBYSCORE", 7);
+    loyalty_arg_key(commands, &site->scope, "x", loyalty_str("joblist"));
+    loyalty_arg_text(commands, "-inf");
+    loyalty_arg_int(commands, now - LOYALTY_JOB_KEPT);
+    loyalty_arg_text(commands, "LIMIT");
+    loyalty_arg_int(commands, 0);
+    loyalty_arg_int(commands, OLD_MAX);
+    result = loyalty_store_call(jobs->tools.store, site->scope.site, commands,
+                                &old);
+
+    if (result == LOYALTY_STORE_OK && loyalty_reply_array(old.list[0], 0)) {
+        loyalty_replies_free(&old);
+        return result;
+    }
+
+    loyalty_commands_reset(commands);
+    list = result == LOYALTY_STORE_OK ? old.list[0] : NULL;
+    for (i = 0; list != NULL && i < list->elements; i++) {
+        loyalty_reply_str(list->element[i], &id);
+        loyalty_command(commands, "ZSCORE", 3);
+        loyalty_arg_key(commands, &site->scope, "x", loyalty_str("jobs"));
+        loyalty_arg(commands, id);
+    }
+    if (list != NULL) {
+        result = loyalty_store_call(jobs->tools.store, site->scope.site,
+                                    commands, &due);
+    }
+
+    loyalty_commands_reset(commands);
+    for (i = 0; i < due.count; i++) {
+        if (!loyalty_reply_is_nil(due.list[i])) {
+            continue; /* not run yet */
+        }
+        loyalty_reply_str(list->element[i], &id);
+        loyalty_command(commands, "DEL", 4);
+        loyalty_arg_key(commands, &site->scope, "j", id);
+        loyalty_arg_key(commands, &site->scope, "jm", id);
+        loyalty_arg_key(commands, &site->scope, "jf", id);
+        loyalty_command(commands, "ZREM", 3);
+        loyalty_arg_key(commands, &site->scope, "x", loyalty_str("joblist"));
+        loyalty_arg(commands, id);
+    }
+    if (commands->count != 0) {
+        result = loyalty_store_call(jobs->tools.store, site->scope.site,
+                                    commands, &gone);
+    }
+
+    loyalty_replies_free(&gone);
+    loyalty_replies_free(&due);
+    loyalty_replies_free(&old);
+
+    return result;
+}
+
 static loyalty_store_result_t
 look_at_night(loyalty_jobs_t *jobs, site_t *site)
 {
@@ -257,6 +328,10 @@ look_at_night(loyalty_jobs_t *jobs, site_t *site)
         && loyalty_calendar_day(program->settings.time_zone, now, date,
                                 &site->next_day)) {
         result = order_night(jobs, site, date, now);
+    }
+
+    if (result == LOYALTY_STORE_OK) {
+        result = forget_old(jobs, site, now);
     }
 
     if (result == LOYALTY_STORE_OK) {
@@ -285,8 +360,8 @@ command_due(loyalty_commands_t *commands, const site_t *site,
     loyalty_arg_int(commands, now);
 }
 
-/* The due jobs and holds of all sites, DUE_REPLIES each: in one pipeline, in a cluster one
- * for each site. */
+/* The due jobs and holds of all sites, DUE_REPLIES each: in one pipeline, in a
+ * cluster one for each site. */
 static loyalty_store_result_t
 read_due(loyalty_jobs_t *jobs, size_t first, size_t n,
          loyalty_replies_t *replies)

@@ -293,7 +293,8 @@ check_locale(edit_t *edit, loyalty_str_t locale)
 
     for (i = 0; i < locale.len && i <= LOYALTY_LOCALE_MAX; i++) {
         if (strchr("-_", locale.data[i]) == NULL
-            && !((locale.data[i] | 0x20) >= 'a' && (locale.data[i] | 0x20) <= 'z')
+            && !((locale.data[i] | 0x20) >= 'a'
+                 && (locale.data[i] | 0x20) <= 'z')
             && !(locale.data[i] >= '0' && locale.data[i] <= '9')) {
             break;
         }
