@@ -178,7 +178,7 @@ loyalty_ledger_copy(const loyalty_ledger_t *from, size_t more,
         return LOYALTY_ERROR_MEMORY;
     }
 
-    if (from->nlots != 0) {
+    if (from->lots != NULL) {
         memcpy(lots, from->lots, from->nlots * sizeof(*lots));
     }
 

@@ -409,9 +409,11 @@ find_largest(const int64_t *rests, size_t n, int64_t left, int64_t sum,
     *ties = 0;
 
     for (; high - *low > 1; evenly = !evenly) {
-        cut = evenly ? (high - *low) / (from_low - from_high)
-                           * (from_low - left)
-                     : (high - *low) / 2;
+        cut = (high - *low) / 2;
+        if (evenly) {
+            /* NOLINTNEXTLINE: from_low > left > from_high */
+            cut = (high - *low) / (from_low - from_high) * (from_low - left);
+        }
         cut = *low + (cut == 0 ? 1 : cut);
 
         from = count_from(rests, n, cut);

@@ -120,14 +120,14 @@ add_text(compiler_t *c, const char *start, const char *end)
 {
     loyalty_str_t text = {start, (size_t)(end - start)};
 
-    if (text.len == 0) {
+    if (start == end) {
         return LOYALTY_OK;
     }
     if (add_node(c, LOYALTY_NODE_TEXT, text) == NULL) {
         return LOYALTY_ERROR_MEMORY;
     }
 
-    c->line_start = end[-1] == '\n';
+    c->line_start = text.data[text.len - 1] == '\n';
     return LOYALTY_OK;
 }
 
@@ -300,12 +300,13 @@ set_delimiters(compiler_t *c, const tag_t *tag)
 static bool
 read_tag(compiler_t *c, tag_t *tag)
 {
+    static const char kinds[] = {'#', '^', '/', '>', '!', '=', '&', '{'};
     const char *p = tag->start + c->open.len, *end;
 
     tag->kind = 0;
     tag->standalone = false;
 
-    if (p < c->end && memchr("#^/>!=&{", *p, 8) != NULL) {
+    if (p < c->end && memchr(kinds, *p, sizeof(kinds)) != NULL) {
         tag->kind = *p++;
     }
 
