@@ -197,6 +197,8 @@ Idempotency-Key: buy-1
  'POST /v1/sites/demo/holds
 {"ttl":0,"at":"2026-01-01T00:00:00Z","lines":[]}',
  'POST /v1/sites/demo/holds
+{"ttl":86401,"lines":[]}',
+ 'POST /v1/sites/demo/holds
 {"at":"2026-01-01T00:00:00Z","lines":[]}',
  'POST /v1/sites/demo/holds
 {"member_id":"nobody","lines":[]}',
@@ -204,9 +206,9 @@ Idempotency-Key: buy-1
 {"checkout_id":"' . 'c' x 129 . '","lines":[]}',
  'POST /v1/sites/demo/holds
 {"member_id":"anna","credits":2001,"lines":[{"sku":"a","quantity":1,"unit_price":2000}]}']
---- error_code eval: [201, 409, 422, 422, 404, 422, 422]
+--- error_code eval: [201, 409, 422, 422, 422, 404, 422, 422]
 --- response_body_like eval
-['"state":"held"', '"insufficient_credits"', '/ttl', '/at', 'not_found', '/checkout_id', '/credits']
+['"state":"held"', '"insufficient_credits"', '/ttl', '/ttl', '/at', 'not_found', '/checkout_id', '/credits']
 
 
 

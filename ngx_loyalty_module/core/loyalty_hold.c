@@ -269,6 +269,7 @@ loyalty_hold_release(loyalty_hold_t *hold, loyalty_member_t *member,
 
     if (rc == LOYALTY_OK) {
         hold->state = LOYALTY_HOLD_RELEASED;
+        hold->quote = loyalty_str_null;
         finish(member, &changed, effects);
     }
     return rc;

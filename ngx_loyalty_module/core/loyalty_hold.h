@@ -50,7 +50,7 @@ typedef struct {
     loyalty_spending_t points, credits; /* set aside; amount 0: none */
     int64_t price; /* points that codes cost */
     uint64_t print; /* of the cart it was taken for */
-    loyalty_str_t quote; /* what the checkout was told, as JSON */
+    loyalty_str_t quote; /* what the checkout was told, as JSON; while held */
 } loyalty_hold_t;
 
 /* `bytes` must outlive the hold: strings point into them. */

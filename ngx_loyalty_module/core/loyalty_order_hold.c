@@ -390,6 +390,7 @@ loyalty_order_keep_holds(const loyalty_order_context_t *context)
                         && loyalty_str_eq(hold->member, order->member_id)
                         && order->attempts[j].phase != LOYALTY_PHASE_NONE))) {
                 hold->state = LOYALTY_HOLD_ORDERED;
+                hold->quote = loyalty_str_null;
                 hold->order = order->id;
             }
         }

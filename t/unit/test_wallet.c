@@ -586,6 +586,83 @@ a_guest_holds_what_is_limited(void **state)
     close_site(&site);
 }
 
+static void
+bytes_nobody_wrote_are_no_hold(void **state)
+{
+    loyalty_quote_t quote;
+    loyalty_hold_t hold, read;
+    loyalty_str_t bytes;
+    site_t site;
+    char *copy;
+    size_t i;
+
+    (void)state;
+    open_site(&site);
+    grant(&site, &site.world.member, 900, true);
+    check_out(&site, &site.world.member, &hold, "h", 2000, 400, &quote);
+    assert_int_equal(loyalty_hold_encode(&hold, &site.world.arena, &bytes),
+                     LOYALTY_OK);
+
+    copy = malloc(bytes.len);
+    for (i = 0; i < bytes.len; i++) {
+        memcpy(copy, bytes.data, bytes.len);
+        copy[i] ^= 1;
+        assert_int_not_equal(
+            loyalty_hold_decode((loyalty_str_t){copy, bytes.len},
+                                &site.world.arena, &read),
+            LOYALTY_OK);
+        assert_int_not_equal(
+            loyalty_hold_decode((loyalty_str_t){bytes.data, i},
+                                &site.world.arena, &read),
+            LOYALTY_OK);
+    }
+    free(copy);
+
+    copy = calloc(1, LOYALTY_HOLD_SIZE_MAX + 1);
+    assert_int_equal(
+        loyalty_hold_decode((loyalty_str_t){copy, LOYALTY_HOLD_SIZE_MAX + 1},
+                            &site.world.arena, &read),
+        LOYALTY_ERROR_LIMIT);
+    hold.quote = (loyalty_str_t){copy, LOYALTY_HOLD_SIZE_MAX};
+    assert_int_equal(loyalty_hold_encode(&hold, &site.world.arena, &bytes),
+                     LOYALTY_ERROR_LIMIT);
+    free(copy);
+    close_site(&site);
+}
+
+static void
+a_hold_has_so_many_uses(void **state)
+{
+    loyalty_applied_t *applied;
+    loyalty_quote_t quote = {0};
+    loyalty_hold_t hold = {.id = loyalty_str("h")};
+    site_t site;
+    size_t i;
+
+    (void)state;
+    open_site(&site);
+    applied = calloc(LOYALTY_HOLD_USES_MAX + 1, sizeof(*applied));
+    for (i = 0; i <= LOYALTY_HOLD_USES_MAX; i++) {
+        applied[i].offer = loyalty_program_offer(&site.world.program,
+                                                 loyalty_str("three"));
+    }
+    quote.applied = applied;
+    quote.napplied = LOYALTY_HOLD_USES_MAX + 1;
+    assert_int_equal(loyalty_hold_take(&hold, NULL, &quote, 0,
+                                       &site.world.arena,
+                                       &site.world.effects),
+                     LOYALTY_ERROR_LIMIT);
+    assert_int_equal(hold.nuses, 0);
+
+    quote.napplied = LOYALTY_HOLD_USES_MAX;
+    assert_int_equal(loyalty_hold_take(&hold, NULL, &quote, 0,
+                                       &site.world.arena,
+                                       &site.world.effects),
+                     LOYALTY_OK);
+    free(applied);
+    close_site(&site);
+}
+
 /*
  * Members check out, give up, let time pass, order late, cancel, in any
  * order.  A model of its own counts what orders have: never more than a limit,
@@ -759,6 +836,8 @@ main(void)
         cmocka_unit_test(a_checkout_holds_and_its_order_redeems),
         cmocka_unit_test(a_cancelled_order_gives_all_of_it_back),
         cmocka_unit_test(a_guest_holds_what_is_limited),
+        cmocka_unit_test(bytes_nobody_wrote_are_no_hold),
+        cmocka_unit_test(a_hold_has_so_many_uses),
         cmocka_unit_test(no_interleaving_passes_a_limit),
     };
 
