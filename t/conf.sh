@@ -28,7 +28,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=shop.example -days 2 \
     -keyout "$dir/ssl/key" -out "$dir/ssl/cert" 2>/dev/null
 openssl ecparam -name prime256v1 -genkey -noout 2>/dev/null \
     | openssl ec -pubout -out "$dir/etc/jwt.pub" 2>/dev/null
-for name in headers.secret jwt.secret redis.password; do
+for name in headers.secret jwt.secret redis.password track.secret; do
     openssl rand -hex 32 >"$dir/etc/$name"
 done
 
