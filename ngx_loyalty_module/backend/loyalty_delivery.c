@@ -185,6 +185,8 @@ loyalty_delivery_values(const loyalty_way_t *way,
                         const loyalty_envelope_t *envelope)
 {
     const loyalty_str_t *s = &way->sender_name, *a = &way->sender_address;
+    const char *channel = loyalty_delivery_channels[loyalty_delivery_channel(
+        envelope->channel)];
     char uuid[LOYALTY_UUID_SIZE];
     json_t *values;
 
@@ -200,18 +202,14 @@ loyalty_delivery_values(const loyalty_way_t *way,
     }
 
 #define STR(str) (str).len == 0 ? "" : (str).data, (str).len
-    values = json_pack("{s:s%, s:s%, s:s%, s:s%, s:s%, s:s%, s:{s:s%, s:s%},"
+    values = json_pack("{s:s, s:s%, s:s%, s:s%, s:s%, s:s%, s:{s:s%, s:s%},"
                        " s:{s:s%, s:s}}",
-                       "channel",
-                       loyalty_delivery_channels[loyalty_delivery_channel(
-                           envelope->channel)],
-                       strlen(loyalty_delivery_channels[loyalty_delivery_channel(
-                           envelope->channel)]),
-                       "site", STR(envelope->site), "to", STR(envelope->to),
-                       "subject", STR(envelope->subject), "text",
-                       STR(envelope->text), "html", STR(envelope->html),
-                       "sender", "name", STR(*s), "address", STR(*a), "message",
-                       "id", STR(envelope->id), "uuid", uuid);
+                       "channel", channel, "site", STR(envelope->site), "to",
+                       STR(envelope->to), "subject", STR(envelope->subject),
+                       "text", STR(envelope->text), "html",
+                       STR(envelope->html), "sender", "name", STR(*s),
+                       "address", STR(*a), "message", "id", STR(envelope->id),
+                       "uuid", uuid);
 #undef STR
 
     return values;

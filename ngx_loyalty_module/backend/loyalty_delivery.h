@@ -41,7 +41,7 @@ loyalty_status_t loyalty_delivery_conf_read(const char *file,
 loyalty_delivery_conf_t *loyalty_delivery_conf_mailbox(const char *folder);
 void loyalty_delivery_conf_free(loyalty_delivery_conf_t *conf);
 
-/* The folder of mailbox `i`, which must be there and writable; NULL: no more. */
+/* The folder of mailbox `i`, to be there and writable; NULL: no more. */
 const char *loyalty_delivery_conf_folder(const loyalty_delivery_conf_t *conf,
                                          size_t i);
 

@@ -636,7 +636,8 @@ read_adapter(reader_t *reader, loyalty_way_t *way, json_t **adapter_json)
         || !get_text(reader, json, "method", &adapter->method)
         || !get_text(reader, json, "reference", &reference)
         || !read_headers(reader, json, adapter)
-        || !read_auth(reader, json, adapter) || !read_body(reader, json, adapter)
+        || !read_auth(reader, json, adapter)
+        || !read_body(reader, json, adapter)
         || !read_tests(reader, json, "passing", &adapter->passing,
                        &adapter->npassing)
         || !read_tests(reader, json, "permanent", &adapter->permanent,

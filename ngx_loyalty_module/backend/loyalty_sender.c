@@ -203,7 +203,8 @@ is_pending(const sending_t *sending)
 
 /* Out of the outbox and of the pending; `what` is its number from now on. */
 static void
-settle(loyalty_sender_t *sender, const char *state, loyalty_commands_t *commands)
+settle(loyalty_sender_t *sender, const char *state,
+       loyalty_commands_t *commands)
 {
     const sending_t *sending = &sender->sending;
 

@@ -78,7 +78,8 @@ put_base64(writer_t *writer, const unsigned char *data, size_t len)
 
     for (i = 0; i < len; i += 3) {
         n = len - i < 3 ? len - i : 3;
-        bits = (uint32_t)data[i] << 16 | (n > 1 ? (uint32_t)data[i + 1] << 8 : 0)
+        bits = (uint32_t)data[i] << 16
+               | (n > 1 ? (uint32_t)data[i + 1] << 8 : 0)
                | (n > 2 ? data[i + 2] : 0);
         four[0] = digits[bits >> 18];
         four[1] = digits[bits >> 12 & 63];

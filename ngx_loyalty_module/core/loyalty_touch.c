@@ -81,7 +81,9 @@ loyalty_status_t
 loyalty_touches_encode(const loyalty_touches_t *touches,
                        loyalty_arena_t *arena, loyalty_str_t *text)
 {
-    size_t size = touches->click.message.len + touches->open.message.len + 64;
+    const loyalty_str_t *click = &touches->click.message;
+    const loyalty_str_t *open = &touches->open.message;
+    size_t size = click->len + open->len + 64;
     char *data = loyalty_alloc(arena, size);
     int len;
 
@@ -90,12 +92,9 @@ loyalty_touches_encode(const loyalty_touches_t *touches,
     }
 
     len = snprintf(data, size, "%" PRId64 " %.*s\n%" PRId64 " %.*s",
-                   touches->click.at, (int)touches->click.message.len,
-                   touches->click.message.len == 0 ? ""
-                                                   : touches->click.message.data,
-                   touches->open.at, (int)touches->open.message.len,
-                   touches->open.message.len == 0 ? ""
-                                                  : touches->open.message.data);
+                   touches->click.at, (int)click->len,
+                   click->len == 0 ? "" : click->data, touches->open.at,
+                   (int)open->len, open->len == 0 ? "" : open->data);
     *text = (loyalty_str_t){data, (size_t)len};
     return LOYALTY_OK;
 }

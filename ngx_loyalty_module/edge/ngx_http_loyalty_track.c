@@ -166,7 +166,8 @@ ngx_http_loyalty_track_handler(ngx_http_request_t *r)
         && !(p[-2] == 'u' && r->method == NGX_HTTP_POST))
     {
         (void) ngx_http_loyalty_track_header(r, "Allow",
-                                 p[-2] == 'u' ? "GET, HEAD, POST" : "GET, HEAD");
+                                             p[-2] == 'u' ? "GET, HEAD, POST"
+                                                          : "GET, HEAD");
         return NGX_HTTP_NOT_ALLOWED;
     }
 

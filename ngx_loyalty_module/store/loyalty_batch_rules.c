@@ -193,7 +193,8 @@ ask(loyalty_batch_t *batch)
         earning += batch->members[i].rules.earning;
     }
 
-    batch->marks = loyalty_alloc(&batch->loaded, (n + 1) * sizeof(*batch->marks));
+    batch->marks = loyalty_alloc(&batch->loaded,
+                                 (n + 1) * sizeof(*batch->marks));
     if (batch->marks == NULL) {
         return LOYALTY_STORE_MEMORY;
     }
