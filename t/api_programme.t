@@ -254,3 +254,43 @@ If-None-Match: *
 {"id":"large","css":"' . ('/* 0123456789 */' x 1100) . '"}', 'GET /v1/sites/demo/audit?limit=1']
 --- error_code eval: [201, 200]
 --- response_body_like eval: ['large', '"after":\{"left_out_bytes":176\d\d\}']
+
+
+
+=== TEST 23: an offer to all: a job, once a member
+--- pipelined_requests eval
+['POST /v1/sites/demo/offers
+{"id":"club","type":"clubcard","name":{"en":"Club"}}', 'POST /v1/sites/demo/members
+{"id":"anna"}', 'POST /v1/sites/demo/members
+{"id":"boris"}', 'POST /v1/sites/demo/offers/club/assign
+{"all":true,"reason":"welcome"}']
+--- error_code eval: [201, 201, 201, 202]
+--- response_body_like eval: ['club', 'anna', 'boris', '"kind":"bulk"']
+
+
+
+=== TEST 24: they have it
+--- wait: 3
+--- request
+GET /v1/sites/demo/settings
+--- error_code: 200
+
+
+
+=== TEST 25: both
+--- request eval
+["GET /v1/sites/demo/members/anna", "GET /v1/sites/demo/members/boris"]
+--- error_code eval: [200, 200]
+--- response_body_like eval: [('"entitlements":\[\{[^]]*"club"') x 2]
+
+
+
+=== TEST 26: what cannot be given, to nobody said
+--- pipelined_requests eval
+['POST /v1/sites/demo/offers/ten/assign
+{"all":true}', 'POST /v1/sites/demo/offers/none/assign
+{"all":true}', 'POST /v1/sites/held/offers/card/assign
+{"all":true}', 'POST /v1/sites/demo/offers/club/assign
+{"reason":"x"}']
+--- error_code eval: [409, 404, 404, 422]
+--- response_body_like eval: ['promotion', 'not_found', 'not_found', 'members or filter']

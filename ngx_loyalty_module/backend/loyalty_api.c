@@ -89,6 +89,7 @@ static const loyalty_api_route_t routes[] = {
     COPY("offers"),
     {POST, "sites/*/offers/*/publish", ACT, loyalty_api_publish_offer},
     {POST, "sites/*/offers/*/unpublish", ACT, loyalty_api_unpublish_offer},
+    {POST, "sites/*/offers/*/assign", BULK, loyalty_api_assign_offer},
     {GET, "sites/*/offers/*/codes", READ, loyalty_api_list_codes},
     {POST, "sites/*/offers/*/codes", WRITE, loyalty_api_make_codes},
     {GET, "sites/*/offers/*/codes/export", READ, loyalty_api_export_codes},

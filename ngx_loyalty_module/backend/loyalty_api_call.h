@@ -256,6 +256,7 @@ loyalty_store_result_t loyalty_api_copy_resource(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_order_resources(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_publish_offer(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_unpublish_offer(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_assign_offer(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_create_image(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_image(loyalty_api_call_t *call);

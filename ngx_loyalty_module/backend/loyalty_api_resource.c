@@ -708,3 +708,58 @@ loyalty_api_order_resources(loyalty_api_call_t *call)
 {
     return with_list(call, order);
 }
+
+/* What members/bulk takes, for this offer and, with {"all":true}, everybody. */
+static json_t *
+assignment(loyalty_api_call_t *call)
+{
+    loyalty_str_t id = call->segments[3];
+    json_t *body = json_copy(call->body);
+
+    if (json_is_true(json_object_get(body, "all"))
+        && json_object_get(body, "members") == NULL
+        && json_object_get(body, "filter") == NULL) {
+        json_object_set_new(body, "filter",
+                            json_pack("{s:s,s:s,s:b}", "field", "id", "op",
+                                      "exists", "value", 1));
+    }
+
+    json_object_del(body, "all");
+    json_object_set_new(body, "action", json_string("offer"));
+    json_object_set_new(body, "offer", json_stringn(id.data, id.len));
+
+    return body;
+}
+
+loyalty_store_result_t
+loyalty_api_assign_offer(loyalty_api_call_t *call)
+{
+    const loyalty_program_t *program;
+    const loyalty_offer_t *offer;
+    loyalty_store_result_t result;
+    json_t *body;
+
+    result = loyalty_api_program(call, &program);
+    if (result != LOYALTY_STORE_OK || program == NULL) {
+        return result;
+    }
+
+    offer = loyalty_program_offer(program, call->segments[3]);
+
+    if (offer == NULL || offer->deleted) {
+        loyalty_api_not_found(call, "offer");
+        return LOYALTY_STORE_OK;
+    }
+
+    if (offer->type == LOYALTY_OFFER_PROMOTION) {
+        loyalty_api_error(call, 409, "promotion",
+                          "everybody has a promotion: nobody is given it");
+        return LOYALTY_STORE_OK;
+    }
+
+    body = assignment(call);
+    json_decref(call->body);
+    call->body = body;
+
+    return loyalty_api_bulk(call);
+}
