@@ -1,7 +1,7 @@
 /*
- * What an order does to the wallet (DOMAIN.md section 7): it redeems the entries
- * and holds it names and stamps punchcards when it earns; a cancellation undoes
- * both, returning the whole order takes the stamps back.
+ * What an order does to the wallet (DOMAIN.md section 7): it redeems the
+ * entries and holds it names and stamps punchcards when it earns; a
+ * cancellation undoes both, returning the whole order takes the stamps back.
  *
  * The attempt keeps what it did, entry by entry, so that undoing it is exact
  * whatever the program says by then.  A full card turns into a ready use and
