@@ -299,6 +299,8 @@ def test_offer(backend):
     TAP.ok(mail["Subject"] == "Five off" and len(wallet) == 1
            and mail.get_content().strip() == wallet[0]["code"] != "",
            "its code is the one in the wallet", (wallet, mail.get_content()))
+    TAP.ok(backend.redis("hexists", "loyalty:cd:{demo}", wallet[0]["code"])
+           == "1", "and can be typed at a checkout")
 
 
 def test_tracks(backend):

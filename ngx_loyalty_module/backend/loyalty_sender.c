@@ -30,6 +30,7 @@
 #include "loyalty_sites.h"
 #include "loyalty_tracks.h"
 #include "loyalty_wallet.h"
+#include "loyalty_wallet_store.h"
 
 #define SITES_EVERY 1000 /* ms between looks at the list of sites */
 #define REST 500
@@ -37,6 +38,7 @@
 #define WORK 200 /* ms of one run */
 #define DUE_MAX 64
 #define TRIES 10 /* of a transaction */
+#define CODES 10 /* that may be somebody's already */
 #define CLAIM_MARGIN 10000 /* ms for what comes before and after the call */
 
 /* Twelve tries, most of a day; then the message has failed. */
@@ -329,32 +331,61 @@ give_points(loyalty_member_slot_t *slot, const loyalty_sender_t *sender,
                                 arena, &slot->effects);
 }
 
+/* A code that nobody has, into sender->code; the index is WATCHed.  The member
+ * and its message are WATCHed already, by the same connection. */
+static loyalty_store_result_t
+make_code(loyalty_sender_t *sender, loyalty_str_t pattern)
+{
+    loyalty_commands_t *commands = &sender->tools.commands;
+    unsigned char random[LOYALTY_CODE_MAX * 2];
+    loyalty_store_result_t result = LOYALTY_STORE_OK;
+    loyalty_replies_t replies;
+    int64_t taken = 1;
+    int i;
+
+    loyalty_replies_init(&replies);
+
+    for (i = 0; i < CODES && result == LOYALTY_STORE_OK && taken != 0; i++) {
+        if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
+            return LOYALTY_STORE_MEMORY;
+        }
+        loyalty_code_generate(pattern, random, sender->code);
+        loyalty_commands_reset(commands);
+        key_command(sender, commands, "WATCH", 2, "cd", loyalty_str_null);
+        key_command(sender, commands, "HEXISTS", 3, "cd", loyalty_str_null);
+        loyalty_arg_text(commands, sender->code);
+        loyalty_replies_free(&replies);
+        result = loyalty_store_call(sender->tools.store, sender->scope.site,
+                                    commands, &replies);
+        if (result == LOYALTY_STORE_OK
+            && !loyalty_reply_int(replies.list[1], &taken)) {
+            result = LOYALTY_STORE_MALFORMED;
+        }
+    }
+
+    loyalty_replies_free(&replies);
+
+    if (taken != 0) {
+        sender->code[0] = '\0'; /* the offer is given without one */
+    }
+
+    return result;
+}
+
 static loyalty_status_t
 give_offer(loyalty_member_slot_t *slot, loyalty_sender_t *sender,
            const loyalty_rule_t *rule, loyalty_str_t id, loyalty_instant_t now,
            loyalty_arena_t *arena)
 {
-    const loyalty_offer_t *offer =
-        loyalty_program_offer(sender->change.program, rule->offer);
-    unsigned char random[LOYALTY_CODE_MAX * 2];
-    loyalty_acquisition_t acquired = {
+    const loyalty_acquisition_t acquired = {
         .id = id,
         .offer = rule->offer,
+        .code = loyalty_str_from(sender->code),
         .expires_at = LOYALTY_NEVER,
         .cause = {.at = now, .order = sender->sending.order,
                   .offer = rule->offer, .by = loyalty_str("system"),
                   .reason = rule->id},
     };
-
-    if (offer != NULL && offer->code_pattern.len != 0
-        && offer->type == LOYALTY_OFFER_COUPON) {
-        if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
-            return LOYALTY_ERROR_MEMORY;
-        }
-        acquired.code.data = sender->code;
-        acquired.code.len = loyalty_code_generate(offer->code_pattern, random,
-                                                  sender->code);
-    }
 
     return loyalty_wallet_acquire(&slot->member, sender->change.program,
                                   &acquired, arena, &slot->effects);
@@ -367,6 +398,8 @@ give(loyalty_sender_t *sender, loyalty_member_change_t *change,
      const loyalty_rule_t *rule, loyalty_instant_t now)
 {
     loyalty_member_slot_t *slot = &change->list[0];
+    loyalty_store_result_t result;
+    const loyalty_offer_t *offer;
     loyalty_status_t rc;
     loyalty_str_t id;
     char *text;
@@ -381,6 +414,15 @@ give(loyalty_sender_t *sender, loyalty_member_change_t *change,
         return LOYALTY_STORE_MEMORY;
     }
 
+    offer = loyalty_program_offer(change->program, rule->offer);
+    if (offer != NULL && offer->code_pattern.len != 0
+        && offer->type == LOYALTY_OFFER_COUPON) {
+        result = make_code(sender, offer->code_pattern);
+        if (result != LOYALTY_STORE_OK) {
+            return result;
+        }
+    }
+
     gift_id(sender->sending.id, text);
     id = loyalty_str_from(text);
     rc = rule->points != 0
@@ -391,6 +433,10 @@ give(loyalty_sender_t *sender, loyalty_member_change_t *change,
     }
 
     slot->changed = rc == LOYALTY_OK;
+    if (slot->changed) {
+        loyalty_wallet_write(&sender->scope, &slot->effects, &change->arena,
+                             &change->writes);
+    }
     set_field(sender, &change->writes, "g", loyalty_str("1"));
     if (slot->changed && sender->code[0] != '\0') {
         set_field(sender, &change->writes, "k",
