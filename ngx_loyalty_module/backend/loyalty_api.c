@@ -32,6 +32,7 @@
 #define QUOTE LOYALTY_SCOPE_READ, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
 #define BULK LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, LOYALTY_API_BODY_MAX
 #define FILE_BODY LOYALTY_SCOPE_WRITE, LOYALTY_BODY_ANY, LOYALTY_API_BODY_MAX
+#define MESSAGE LOYALTY_SCOPE_WRITE, LOYALTY_BODY_JSON, LOYALTY_PROGRAM_SIZE_MAX
 #define ORDER LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_JSON, LOYALTY_ORDER_SIZE_MAX
 #define RELEASE LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_NONE, 0
 #define ORDERS LOYALTY_SCOPE_ORDERS, LOYALTY_BODY_NDJSON, LOYALTY_API_BODY_MAX
@@ -162,6 +163,23 @@ static const loyalty_api_route_t routes[] = {
     {GET, "sites/*/audit", READ, loyalty_api_list_audit},
 
     {POST, "sites/*/check", ACT, loyalty_api_check},
+
+    {GET, "sites/*/groups", READ, loyalty_api_list_groups},
+    {POST, "sites/*/groups", WRITE, loyalty_api_create_group},
+    {GET, "sites/*/groups/*", READ, loyalty_api_get_group},
+    {DELETE, "sites/*/groups/*", ACT, loyalty_api_delete_group},
+    {GET, "sites/*/groups/*/members", READ, loyalty_api_group_members},
+    {POST, "sites/*/groups/*/points", WRITE, loyalty_api_group_points},
+    {POST, "sites/*/groups/*/credits", WRITE, loyalty_api_group_credits},
+    {POST, "sites/*/groups/*/reach", WRITE, loyalty_api_group_reach},
+    {POST, "sites/*/groups/*/broadcasts", MESSAGE,
+     loyalty_api_group_broadcast},
+    {POST, "sites/*/groups/*/export", WRITE, loyalty_api_group_export},
+
+    {GET, "sites/*/broadcasts", READ, loyalty_api_list_broadcasts},
+    {POST, "sites/*/broadcasts", BULK, loyalty_api_broadcast},
+    {POST, "sites/*/reach", BULK, loyalty_api_reach},
+
     {GET, "sites/*/jobs", READ, loyalty_api_list_jobs},
     {POST, "sites/*/jobs", WRITE, loyalty_api_post_job},
     {GET, "sites/*/jobs/*", READ, loyalty_api_get_job},

@@ -1,148 +1,206 @@
 /*
- * POST members/bulk: points, credits or an offer to a list of members, or to
- * all whom a filter lets pass; a job.
+ * Points, credits, offers and broadcasts to a list of members, to all whom a
+ * filter lets pass, or to a group; and how many a channel would reach.
  */
 
-#include "loyalty_api_call.h"
-#include "loyalty_bulk.h"
-#include "loyalty_filter.h"
-#include "loyalty_job.h"
+#include "loyalty_api_bulk.h"
 
-/* Elements of one ZADD: a few milliseconds of Redis' time. */
-#define PIECE 1000
+#include "loyalty_bulk.h"
+#include "loyalty_content.h"
+#include "loyalty_recipients.h"
+
+/* A preset broadcast: not later than this. */
+#define AHEAD_MAX (366 * LOYALTY_DAY)
+
+typedef struct {
+    json_t *params;
+    loyalty_problems_t problems;
+    char id[LOYALTY_JOB_ID_SIZE];
+} bulk_t;
 
 static bool
-check_ids(const json_t *list, loyalty_problems_t *problems)
+begin(loyalty_api_call_t *call, bulk_t *bulk, loyalty_str_t group)
 {
-    json_t *value;
-    size_t i;
-
-    if (!json_is_array(list) || json_array_size(list) == 0
-        || json_array_size(list) > LOYALTY_BULK_MEMBERS_MAX) {
-        loyalty_problem(problems, "/members", "must be an array of 1 to %d "
-                        "ids", LOYALTY_BULK_MEMBERS_MAX);
+    if (!loyalty_job_id(bulk->id)) {
         return false;
     }
 
-    json_array_foreach((json_t *)list, i, value) {
-        if (!json_is_string(value)
-            || loyalty_member_id_check((loyalty_str_t){
-                   json_string_value(value), json_string_length(value)})
-                   != LOYALTY_OK) {
-            loyalty_problem(problems, "/members", "has at place %zu what is "
-                            "no member's id", i);
-            return false;
-        }
-    }
+    bulk->params = json_object();
+    loyalty_problems_init(&bulk->problems, call->arena);
+    loyalty_recipients_check(call, group, bulk->params, &bulk->problems);
 
-    return true;
+    return bulk->params != NULL;
 }
 
+/* False: the error is written. */
 static bool
-check_filter(loyalty_api_call_t *call, json_t *json,
-             loyalty_problems_t *problems)
+is_valid(loyalty_api_call_t *call, const bulk_t *bulk)
 {
-    loyalty_problems_t own;
-    loyalty_filter_t *filter;
-    size_t i;
+    size_t n = bulk->problems.count;
 
-    loyalty_problems_init(&own, call->arena);
-    if (loyalty_filter_compile(json, call->arena, &own, &filter)
-        == LOYALTY_OK) {
-        return true;
+    if (n != 0) {
+        loyalty_api_problems(call, 422, "invalid", "the request is not valid",
+                             bulk->problems.list,
+                             n < LOYALTY_PROBLEMS_MAX ? n
+                                                      : LOYALTY_PROBLEMS_MAX,
+                             "");
     }
 
-    for (i = 0; i < own.count && i < LOYALTY_PROBLEMS_MAX; i++) {
-        loyalty_problem(problems, "/filter", "%.*s: %.*s",
-                        (int)own.list[i].pointer.len, own.list[i].pointer.data,
-                        (int)own.list[i].message.len,
-                        own.list[i].message.data);
-    }
-
-    if (own.count == 0) {
-        loyalty_problem(problems, "/filter", "is too large");
-    }
-
-    return false;
-}
-
-/* False: the response is written. */
-static bool
-check_body(loyalty_api_call_t *call, const loyalty_program_t *program,
-           json_t *params)
-{
-    json_t *members = json_object_get(call->body, "members");
-    json_t *filter = json_object_get(call->body, "filter");
-    loyalty_problems_t problems;
-    size_t n;
-
-    loyalty_problems_init(&problems, call->arena);
-
-    if ((members != NULL) == (filter != NULL)) {
-        loyalty_problem(&problems, "", "needs either members or filter");
-    } else if (members != NULL) {
-        check_ids(members, &problems);
-    } else if (check_filter(call, filter, &problems)) {
-        json_object_set(params, "filter", filter);
-    }
-
-    if (loyalty_bulk_check(call->body, program, call->now, params, &problems)) {
-        return true;
-    }
-
-    n = problems.count < LOYALTY_PROBLEMS_MAX ? problems.count
-                                              : LOYALTY_PROBLEMS_MAX;
-    loyalty_api_problems(call, 422, "invalid", "the request is not valid",
-                         problems.list, n, "");
-    return false;
+    return n == 0;
 }
 
 static void
-write_ids(loyalty_api_call_t *call, loyalty_str_t job, const json_t *list)
+begin_write(loyalty_api_call_t *call, bulk_t *bulk, loyalty_str_t group)
 {
-    loyalty_commands_t *commands = &call->session->commands;
-    size_t i, n = json_array_size(list);
-    const json_t *value;
+    loyalty_commands_reset(&call->session->commands);
+    loyalty_command(&call->session->commands, "MULTI", 1);
+    loyalty_recipients_write(call, group, loyalty_str_from(bulk->id));
+}
 
-    for (i = 0; i < n; i++) {
-        if (i % PIECE == 0) {
-            loyalty_api_command(call, "ZADD", "jm", job,
-                                2 * (n - i < PIECE ? n - i : PIECE));
-        }
-        value = json_array_get(list, i);
-        loyalty_arg_int(commands, 0);
-        loyalty_arg(commands, (loyalty_str_t){json_string_value(value),
-                                              json_string_length(value)});
+loyalty_store_result_t
+loyalty_bulk_give(loyalty_api_call_t *call, const char *action,
+                  loyalty_str_t group)
+{
+    const loyalty_program_t *program;
+    loyalty_store_result_t result = loyalty_api_program(call, &program);
+    json_t *notify = json_object_get(call->body, "notify"), *channels;
+    bulk_t bulk;
+
+    if (result != LOYALTY_STORE_OK || program == NULL) {
+        return result;
     }
+
+    if (!begin(call, &bulk, group)) {
+        return LOYALTY_STORE_MEMORY;
+    }
+
+    if (action != NULL) {
+        json_object_set_new(call->body, "action", json_string(action));
+    }
+    loyalty_bulk_check(call->body, program, call->now, bulk.params,
+                       &bulk.problems);
+    if (notify != NULL) {
+        channels = json_object();
+        loyalty_content_check(notify, "/notify", channels, &bulk.problems);
+        json_object_set_new(bulk.params, "notify", channels);
+    }
+
+    if (is_valid(call, &bulk)) {
+        begin_write(call, &bulk, group);
+        if (notify != NULL) {
+            loyalty_content_write(call, notify, loyalty_str_from(bulk.id));
+        }
+        result = loyalty_api_create_job(call, "bulk",
+                                        loyalty_str_from(bulk.id), bulk.params,
+                                        -1);
+    }
+    json_decref(bulk.params);
+
+    return result;
+}
+
+static loyalty_instant_t
+send_at(loyalty_api_call_t *call, loyalty_problems_t *problems)
+{
+    const json_t *value = json_object_get(call->body, "at");
+    const char *text = json_string_value(value);
+    loyalty_instant_t at = call->now;
+
+    if (value == NULL || json_is_null(value)) {
+        return at;
+    }
+
+    if (text == NULL
+        || loyalty_instant_parse(loyalty_str_from(text), &at) != LOYALTY_OK
+        || at < call->now || at - call->now > AHEAD_MAX) {
+        loyalty_problem(problems, "/at", "must be an instant to come, within "
+                        "a year");
+    }
+
+    return at;
+}
+
+loyalty_store_result_t
+loyalty_bulk_broadcast(loyalty_api_call_t *call, loyalty_str_t group)
+{
+    loyalty_store_result_t result = LOYALTY_STORE_OK;
+    loyalty_commands_t *commands = &call->session->commands;
+    loyalty_instant_t at;
+    bulk_t bulk;
+
+    if (!begin(call, &bulk, group)) {
+        return LOYALTY_STORE_MEMORY;
+    }
+
+    loyalty_content_check(call->body, "", bulk.params, &bulk.problems);
+    json_object_set(bulk.params, "title",
+                    json_object_get(call->body, "title"));
+    at = send_at(call, &bulk.problems);
+
+    if (is_valid(call, &bulk)) {
+        begin_write(call, &bulk, group);
+        loyalty_content_write(call, call->body, loyalty_str_from(bulk.id));
+        loyalty_api_command(call, "ZADD", "x", loyalty_str("broadcasts"), 2);
+        loyalty_arg_int(commands, call->now);
+        loyalty_arg_text(commands, bulk.id);
+        result = loyalty_api_preset_job(call, "broadcast",
+                                        loyalty_str_from(bulk.id), bulk.params,
+                                        at, -1);
+    }
+    json_decref(bulk.params);
+
+    return result;
+}
+
+loyalty_store_result_t
+loyalty_bulk_reach(loyalty_api_call_t *call, loyalty_str_t group)
+{
+    loyalty_store_result_t result = LOYALTY_STORE_OK;
+    bulk_t bulk;
+
+    if (!begin(call, &bulk, group)) {
+        return LOYALTY_STORE_MEMORY;
+    }
+
+    loyalty_content_check_channels(call->body, "", bulk.params,
+                                   &bulk.problems);
+    if (is_valid(call, &bulk)) {
+        begin_write(call, &bulk, group);
+        result = loyalty_api_create_job(call, "reach",
+                                        loyalty_str_from(bulk.id), bulk.params,
+                                        -1);
+    }
+    json_decref(bulk.params);
+
+    return result;
+}
+
+/* The site is there. */
+static loyalty_store_result_t
+act(loyalty_api_call_t *call,
+    loyalty_store_result_t (*action)(loyalty_api_call_t *, loyalty_str_t))
+{
+    const loyalty_program_t *program;
+    loyalty_store_result_t result = loyalty_api_program(call, &program);
+
+    return result == LOYALTY_STORE_OK && program != NULL
+               ? action(call, loyalty_str_null) : result;
 }
 
 loyalty_store_result_t
 loyalty_api_bulk(loyalty_api_call_t *call)
 {
-    const loyalty_program_t *program;
-    loyalty_store_result_t result;
-    char id[LOYALTY_JOB_ID_SIZE];
-    json_t *params;
+    return loyalty_bulk_give(call, NULL, loyalty_str_null);
+}
 
-    result = loyalty_api_program(call, &program);
-    if (result != LOYALTY_STORE_OK || program == NULL) {
-        return result;
-    }
+loyalty_store_result_t
+loyalty_api_broadcast(loyalty_api_call_t *call)
+{
+    return act(call, loyalty_bulk_broadcast);
+}
 
-    if (!loyalty_job_id(id)) {
-        return LOYALTY_STORE_MEMORY;
-    }
-
-    params = json_object();
-    if (check_body(call, program, params)) {
-        loyalty_commands_reset(&call->session->commands);
-        loyalty_command(&call->session->commands, "MULTI", 1);
-        write_ids(call, loyalty_str_from(id),
-                  json_object_get(call->body, "members"));
-        result = loyalty_api_create_job(call, "bulk", loyalty_str_from(id),
-                                        params, -1);
-    }
-    json_decref(params);
-
-    return result;
+loyalty_store_result_t
+loyalty_api_reach(loyalty_api_call_t *call)
+{
+    return act(call, loyalty_bulk_reach);
 }

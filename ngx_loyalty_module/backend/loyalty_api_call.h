@@ -148,6 +148,17 @@ loyalty_store_result_t loyalty_api_create_job(loyalty_api_call_t *call,
                                               const json_t *params,
                                               int64_t total);
 
+/* The same, not to begin before `due`. */
+loyalty_store_result_t loyalty_api_preset_job(loyalty_api_call_t *call,
+                                              const char *kind,
+                                              loyalty_str_t id,
+                                              const json_t *params,
+                                              loyalty_instant_t due,
+                                              int64_t total);
+
+/* Appends to session->commands, which is MULTI ..., that a job is cancelled. */
+void loyalty_api_write_cancel(loyalty_api_call_t *call, loyalty_str_t id);
+
 /* Adds json (its reference is taken) or NULL under a name, unless it has no
  * value; strings that are empty are left out. */
 void loyalty_api_set_str(json_t *object, const char *name, loyalty_str_t text);
@@ -312,6 +323,20 @@ loyalty_store_result_t loyalty_api_get_hold(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_delete_hold(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_quote(loyalty_api_call_t *call);
+
+loyalty_store_result_t loyalty_api_list_groups(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_create_group(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_group(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_delete_group(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_group_members(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_group_points(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_group_credits(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_group_reach(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_group_broadcast(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_group_export(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_reach(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_broadcast(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_list_broadcasts(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_list_jobs(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_post_job(loyalty_api_call_t *call);

@@ -11,6 +11,7 @@
 #include "loyalty_filter.h"
 #include "loyalty_job.h"
 #include "loyalty_member_row.h"
+#include "loyalty_recipients.h"
 
 /* Lines of one piece of an answer. */
 #define PIECE_LINES 500
@@ -186,7 +187,7 @@ loyalty_api_import(loyalty_api_call_t *call)
 
 /* {"format","bom","filter"} into the params; false: the error is written. */
 static bool
-check_export(loyalty_api_call_t *call, json_t *params)
+check_export(loyalty_api_call_t *call, loyalty_str_t group, json_t *params)
 {
     json_t *format = json_object_get(call->body, "format");
     json_t *filter = json_object_get(call->body, "filter");
@@ -208,8 +209,18 @@ check_export(loyalty_api_call_t *call, json_t *params)
     }
 
     json_object_set(params, "format", format);
+    if (group.len != 0) {
+        json_object_set_new(params, "group",
+                            json_stringn(group.data, group.len));
+    }
+
     if (filter == NULL) {
         return true;
+    }
+
+    if (group.len != 0) {
+        loyalty_api_problem(call, "/filter", "a group has no second filter");
+        return false;
     }
 
     loyalty_problems_init(&problems, call->arena);
@@ -227,20 +238,13 @@ check_export(loyalty_api_call_t *call, json_t *params)
 }
 
 loyalty_store_result_t
-loyalty_api_export(loyalty_api_call_t *call)
+loyalty_api_export_group(loyalty_api_call_t *call, loyalty_str_t group)
 {
-    const loyalty_program_t *program;
     loyalty_store_result_t result;
     char id[LOYALTY_JOB_ID_SIZE], *head;
-    json_t *params;
+    json_t *params = json_object();
 
-    result = loyalty_api_program(call, &program);
-    if (result != LOYALTY_STORE_OK || program == NULL) {
-        return result;
-    }
-
-    params = json_object();
-    if (!check_export(call, params)) {
+    if (!check_export(call, group, params)) {
         json_decref(params);
         return LOYALTY_STORE_OK;
     }
@@ -256,6 +260,9 @@ loyalty_api_export(loyalty_api_call_t *call)
             loyalty_api_command(call, "RPUSH", "jf", loyalty_str_from(id), 1);
             loyalty_arg_text(&call->session->commands, head);
         }
+        if (group.len != 0) {
+            loyalty_recipients_write(call, group, loyalty_str_from(id));
+        }
         result = loyalty_api_create_job(call, "export", loyalty_str_from(id),
                                         params, -1);
     }
@@ -264,6 +271,16 @@ loyalty_api_export(loyalty_api_call_t *call)
     json_decref(params);
 
     return result;
+}
+
+loyalty_store_result_t
+loyalty_api_export(loyalty_api_call_t *call)
+{
+    const loyalty_program_t *program;
+    loyalty_store_result_t result = loyalty_api_program(call, &program);
+
+    return result == LOYALTY_STORE_OK && program != NULL
+               ? loyalty_api_export_group(call, loyalty_str_null) : result;
 }
 
 /* The lines of a reply as the answer's next piece. */

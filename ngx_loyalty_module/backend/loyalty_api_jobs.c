@@ -11,13 +11,21 @@ loyalty_store_result_t
 loyalty_api_create_job(loyalty_api_call_t *call, const char *kind,
                        loyalty_str_t id, const json_t *params, int64_t total)
 {
+    return loyalty_api_preset_job(call, kind, id, params, call->now, total);
+}
+
+loyalty_store_result_t
+loyalty_api_preset_job(loyalty_api_call_t *call, const char *kind,
+                       loyalty_str_t id, const json_t *params,
+                       loyalty_instant_t due, int64_t total)
+{
     const loyalty_job_order_t order = {
         .kind = kind,
         .id = id,
         .params = params,
         .by = loyalty_str_from(call->who),
         .now = call->now,
-        .due = call->now,
+        .due = due,
         .total = total,
     };
     json_t *json = json_pack("{s:s%,s:s,s:s}", "id", id.data, id.len, "kind",
@@ -150,13 +158,11 @@ loyalty_api_get_job(loyalty_api_call_t *call)
     return result;
 }
 
-static void
-write_cancel(loyalty_api_call_t *call, loyalty_str_t id)
+void
+loyalty_api_write_cancel(loyalty_api_call_t *call, loyalty_str_t id)
 {
     loyalty_commands_t *commands = &call->session->commands;
 
-    loyalty_commands_reset(commands);
-    loyalty_command(commands, "MULTI", 1);
     loyalty_api_command(call, "HSET", "j", id, 4);
     loyalty_arg_text(commands, "state");
     loyalty_arg_text(commands, "cancelled");
@@ -186,7 +192,9 @@ loyalty_api_cancel_job(loyalty_api_call_t *call)
             loyalty_api_error(call, 409, "over", "the job is %s", state);
         } else {
             loyalty_api_no_content(call);
-            write_cancel(call, call->segments[3]);
+            loyalty_commands_reset(&call->session->commands);
+            loyalty_command(&call->session->commands, "MULTI", 1);
+            loyalty_api_write_cancel(call, call->segments[3]);
             result = loyalty_api_commit(call);
         }
     }
@@ -198,7 +206,8 @@ loyalty_api_cancel_job(loyalty_api_call_t *call)
 }
 
 static loyalty_store_result_t
-show_jobs(loyalty_api_call_t *call, const redisReply *reply, size_t limit)
+show_jobs(loyalty_api_call_t *call, const char *name, const redisReply *reply,
+          size_t limit)
 {
     json_t *items = json_array(), *json;
     loyalty_store_result_t result;
@@ -226,7 +235,7 @@ show_jobs(loyalty_api_call_t *call, const redisReply *reply, size_t limit)
     }
 
     if (result == LOYALTY_STORE_OK) {
-        loyalty_api_list(call, "jobs", json_incref(items), next);
+        loyalty_api_list(call, name, json_incref(items), next);
     }
 
     json_decref(items);
@@ -235,8 +244,8 @@ show_jobs(loyalty_api_call_t *call, const redisReply *reply, size_t limit)
     return result;
 }
 
-loyalty_store_result_t
-loyalty_api_list_jobs(loyalty_api_call_t *call)
+static loyalty_store_result_t
+list_jobs(loyalty_api_call_t *call, loyalty_str_t list, const char *name)
 {
     loyalty_commands_t *commands = &call->session->commands;
     const loyalty_program_t *program;
@@ -251,14 +260,14 @@ loyalty_api_list_jobs(loyalty_api_call_t *call)
 
     result = loyalty_api_program(call, &program);
     if (result == LOYALTY_STORE_OK && program != NULL) {
-        result = loyalty_api_rank(call, "x", loyalty_str("joblist"), &rank);
+        result = loyalty_api_rank(call, "x", list, &rank);
     }
     if (result != LOYALTY_STORE_OK || call->response->status != 0) {
         return result;
     }
 
     loyalty_commands_reset(commands);
-    loyalty_api_command(call, "ZREVRANGE", "x", loyalty_str("joblist"), 2);
+    loyalty_api_command(call, "ZREVRANGE", "x", list, 2);
     loyalty_arg_int(commands, rank);
     loyalty_arg_int(commands, rank + (int64_t)limit);
     loyalty_replies_init(&ids);
@@ -266,11 +275,23 @@ loyalty_api_list_jobs(loyalty_api_call_t *call)
 
     if (result == LOYALTY_STORE_OK) {
         result = ids.list[0]->type == REDIS_REPLY_ARRAY
-                     ? show_jobs(call, ids.list[0], limit)
+                     ? show_jobs(call, name, ids.list[0], limit)
                      : LOYALTY_STORE_MALFORMED;
     }
 
     loyalty_replies_free(&ids);
 
     return result;
+}
+
+loyalty_store_result_t
+loyalty_api_list_jobs(loyalty_api_call_t *call)
+{
+    return list_jobs(call, loyalty_str("joblist"), "jobs");
+}
+
+loyalty_store_result_t
+loyalty_api_list_broadcasts(loyalty_api_call_t *call)
+{
+    return list_jobs(call, loyalty_str("broadcasts"), "broadcasts");
 }

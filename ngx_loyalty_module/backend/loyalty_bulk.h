@@ -5,8 +5,8 @@
  *    "reason": TEXT, "starts_at": INSTANT, "expires_at": INSTANT,
  *    "filter": F | "group": ID}
  *
- * An amount below 0 takes; an offer has none.  Without filter and group the
- * members are in jm.
+ * An amount below 0 takes; an offer has none.  Whom it is about is in
+ * loyalty_recipients.h.
  */
 
 #ifndef LOYALTY_BULK_H

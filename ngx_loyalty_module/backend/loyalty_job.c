@@ -373,6 +373,10 @@ decide_step(loyalty_member_change_t *change, void *data)
     job->program = change->program;
 
     result = step->decide(change, job);
+    if (result == LOYALTY_STORE_OK && job->next.finished
+        && job->finish != NULL) {
+        job->finish(job, &change->writes);
+    }
     if (result == LOYALTY_STORE_OK) {
         write_next(job, &change->writes);
     }

@@ -85,6 +85,9 @@ struct loyalty_job_s {
 
     void *data; /* the kind's own, within a step */
 
+    /* Set by a step, or NULL: what the last one writes besides. */
+    void (*finish)(loyalty_job_t *job, loyalty_commands_t *writes);
+
     /* Of loyalty_job_scan(). */
     loyalty_job_member_pt scan_member;
     int64_t scan_total;

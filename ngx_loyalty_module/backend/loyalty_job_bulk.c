@@ -1,6 +1,5 @@
 /*
- * Points, credits or an offer to many members: a list (jm), a group (gm), or
- * whom a filter lets pass when the scan comes to them.
+ * Points, credits or an offer to many members (loyalty_recipients.h).
  *
  * Each member gets one grant or one entry of the wallet, whose id is the
  * job's.  A tombstone still gets its own; an erased member is refused by core/
@@ -11,6 +10,7 @@
 
 #include "loyalty_bulk.h"
 #include "loyalty_code.h"
+#include "loyalty_content.h"
 #include "loyalty_filter.h"
 #include "loyalty_job_kinds.h"
 #include "loyalty_offer.h"
@@ -137,6 +137,7 @@ static loyalty_status_t
 give(loyalty_job_t *job, loyalty_member_slot_t *slot,
      loyalty_member_change_t *change)
 {
+    const json_t *notify = json_object_get(job->params, "notify");
     const bulk_t *bulk = job->data;
     loyalty_status_t status;
 
@@ -157,6 +158,10 @@ give(loyalty_job_t *job, loyalty_member_slot_t *slot,
     slot->changed = status == LOYALTY_OK && slot->effects.member_changed;
     if (slot->changed) {
         loyalty_job_count(job, "granted");
+        if (notify != NULL) {
+            loyalty_content_reach(job, notify, &slot->member, true,
+                                  &change->writes);
+        }
     }
 
     return status;
@@ -245,8 +250,6 @@ step_with_codes(loyalty_job_t *job, bulk_t *bulk, const char *kind,
 static loyalty_store_result_t
 step(loyalty_job_t *job)
 {
-    const char *group = json_string_value(json_object_get(job->params,
-                                                          "group"));
     loyalty_str_t rest = job->id;
     const char *kind = "jm";
     bulk_t bulk = {0};
@@ -258,9 +261,6 @@ step(loyalty_job_t *job)
     if (bulk.filter != NULL) {
         kind = "mi";
         rest = loyalty_str_null;
-    } else if (group != NULL) {
-        kind = "gm";
-        rest = loyalty_str_from(group);
     }
 
     job->data = &bulk;

@@ -87,8 +87,8 @@ step(loyalty_job_t *job)
 
     job->data = &export;
 
-    return group != NULL ? loyalty_job_scan(job, "gm", loyalty_str_from(group),
-                                            write_line)
+    /* A group's members were copied, it may be deleted meanwhile. */
+    return group != NULL ? loyalty_job_scan(job, "jm", job->id, write_line)
                          : loyalty_job_scan(job, "mi", loyalty_str_null,
                                             write_line);
 }

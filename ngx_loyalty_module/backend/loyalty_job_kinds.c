@@ -7,12 +7,16 @@
 
 static const loyalty_job_kind_t *const kinds[] = {
     &loyalty_job_activation,
+    &loyalty_job_broadcast,
     &loyalty_job_bulk,
     &loyalty_job_check,
     &loyalty_job_export,
+    &loyalty_job_group,
     &loyalty_job_import,
     &loyalty_job_codes,
     &loyalty_job_nightly,
+    &loyalty_job_reach,
+    &loyalty_job_ungroup,
 };
 
 const loyalty_job_kind_t *

@@ -433,3 +433,69 @@ loyalty_member_delete(loyalty_member_t *member, bool erase,
 
     return true;
 }
+
+static size_t
+find_group(const loyalty_member_t *member, loyalty_str_t group)
+{
+    size_t i;
+
+    for (i = 0; i < member->ngroups; i++) {
+        if (loyalty_str_eq(member->groups[i], group)) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+loyalty_status_t
+loyalty_member_join(loyalty_member_t *member, loyalty_str_t group,
+                    loyalty_arena_t *arena)
+{
+    size_t n = member->ngroups;
+    loyalty_str_t *groups;
+
+    if (member->deleted_at != LOYALTY_UNKNOWN) {
+        return LOYALTY_ERROR_REFUSED;
+    }
+
+    if (find_group(member, group) < n) {
+        return LOYALTY_OK;
+    }
+
+    if (n >= LOYALTY_MEMBER_LIST_MAX) {
+        return LOYALTY_ERROR_LIMIT;
+    }
+
+    groups = loyalty_alloc(arena, (n + 1) * sizeof(*groups));
+    if (groups == NULL) {
+        return LOYALTY_ERROR_MEMORY;
+    }
+
+    if (n != 0) {
+        memcpy(groups, member->groups, n * sizeof(*groups));
+    }
+    groups[n] = group;
+    member->groups = groups;
+    member->ngroups = n + 1;
+    member->version++;
+
+    return LOYALTY_OK;
+}
+
+/* The list may be shared with the member as read: order does not matter, so
+ * the last one takes the place. */
+bool
+loyalty_member_leave(loyalty_member_t *member, loyalty_str_t group)
+{
+    size_t i = find_group(member, group);
+
+    if (i == member->ngroups) {
+        return false;
+    }
+
+    member->groups[i] = member->groups[--member->ngroups];
+    member->version++;
+
+    return true;
+}

@@ -33,4 +33,14 @@ loyalty_status_t loyalty_member_edit(loyalty_member_t *member,
 bool loyalty_member_delete(loyalty_member_t *member, bool erase,
                            loyalty_instant_t now);
 
+/*
+ * Into a group, and out of it (section 9): offers and filters ask for groups.
+ * LOYALTY_ERROR_LIMIT: the member is in as many as there can be; _REFUSED:
+ * deleted.  Being there already is no change.
+ */
+loyalty_status_t loyalty_member_join(loyalty_member_t *member,
+                                     loyalty_str_t group,
+                                     loyalty_arena_t *arena);
+bool loyalty_member_leave(loyalty_member_t *member, loyalty_str_t group);
+
 #endif

@@ -107,24 +107,32 @@ address_of(const loyalty_member_t *member, loyalty_channel_t channel)
     return loyalty_str_null;
 }
 
-static loyalty_rule_result_t
-may_send(const loyalty_rule_t *rule, const loyalty_member_t *member)
+loyalty_rule_result_t
+loyalty_member_reach(const loyalty_member_t *member, loyalty_channel_t channel,
+                     bool opted_in)
 {
     if (member->deleted_at != LOYALTY_UNKNOWN) {
         return LOYALTY_RULE_DELETED;
     }
 
-    if (rule->filter == LOYALTY_RULE_REGISTERED && !member->registered) {
-        return LOYALTY_RULE_FILTER;
-    }
-
-    if (rule->filter == LOYALTY_RULE_OPTED_IN
-        && (member->consent & (unsigned)rule->channel) == 0) {
+    if (opted_in && (member->consent & (unsigned)channel) == 0) {
         return LOYALTY_RULE_CONSENT;
     }
 
-    return address_of(member, rule->channel).len == 0 ? LOYALTY_RULE_ADDRESS
-                                                      : LOYALTY_RULE_FIRED;
+    return address_of(member, channel).len == 0 ? LOYALTY_RULE_ADDRESS
+                                                : LOYALTY_RULE_FIRED;
+}
+
+static loyalty_rule_result_t
+may_send(const loyalty_rule_t *rule, const loyalty_member_t *member)
+{
+    if (member->deleted_at == LOYALTY_UNKNOWN
+        && rule->filter == LOYALTY_RULE_REGISTERED && !member->registered) {
+        return LOYALTY_RULE_FILTER;
+    }
+
+    return loyalty_member_reach(member, rule->channel,
+                                rule->filter == LOYALTY_RULE_OPTED_IN);
 }
 
 const char *

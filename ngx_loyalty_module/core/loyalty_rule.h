@@ -84,6 +84,12 @@ typedef enum {
 
 const char *loyalty_rule_result_name(loyalty_rule_result_t result);
 
+/* Whether a message can go to the member on that channel, where `opted_in` only
+ * with consent: LOYALTY_RULE_FIRED, or why not. */
+loyalty_rule_result_t loyalty_member_reach(const loyalty_member_t *member,
+                                           loyalty_channel_t channel,
+                                           bool opted_in);
+
 typedef struct {
     const loyalty_rule_t *rule;
     loyalty_rule_result_t result;

@@ -29,6 +29,10 @@
  *   loyalty:j:{site}:JOB              hash    a job (loyalty_job.h)
  *   loyalty:jm:{site}:JOB             zset    the members it is about
  *   loyalty:jf:{site}:JOB             list    its file, in blocks
+ *   loyalty:g:{site}:GROUP            hash    a group (loyalty_group.h)
+ *   loyalty:gm:{site}:GROUP           zset    its members, lexical
+ *   loyalty:x:{site}:groups           zset    all groups, by creation
+ *   loyalty:x:{site}:broadcasts       zset    jobs of broadcasts, by creation
  *   loyalty:x:{site}:jobs             zset    jobs to be run, by due instant
  *   loyalty:x:{site}:joblist          zset    all jobs, by creation
  *   loyalty:x:{site}:jobs-lease       string  who works on jobs
