@@ -138,8 +138,13 @@ loyalty_content_check(const json_t *json, const char *at, json_t *params,
         check_text(json, at, i, problems);
     }
 
-    if ((bits & LOYALTY_CHANNEL_EMAIL) != 0 && !has_text(json, "title")) {
-        problem(problems, at, "title", "is needed, by e-mail");
+    if ((bits & LOYALTY_CHANNEL_EMAIL) != 0) {
+        if (!has_text(json, "title")) {
+            problem(problems, at, "title", "is needed, by e-mail");
+        }
+        if (!has_text(json, "sender_address")) {
+            problem(problems, at, "sender_address", "is needed, by e-mail");
+        }
     }
     if (!has_text(json, "content")
         && (bits != LOYALTY_CHANNEL_EMAIL || !has_text(json, "html"))) {
