@@ -121,7 +121,7 @@ PATCH /v1/sites/demo/members/anna
 ['"points":10', '"points":20', '"points":3',
  '^\{"orders":\[\{"order_id":"o2".*"order_id":"o1".*\],"next_cursor":"o1"\}$',
  '^\{"orders":\[\{"order_id":"o0"[^\]]*\].*\]\}$',
- '^\{"entries":\[\{"seq":3,"kind":"earn","amount":3,[^\]]*\],"next_cursor":"\d+-\d+"\}$',
+ '^\{"entries":\[\{"seq":3,"kind":"earn","amount":3,[^\]]*"balance":33\}\],"next_cursor":"\d+-\d+\.30"\}$',
  '"amount":3,.*"amount":20,.*"amount":10,',
  '^\{"entries":\[\]\}$', 'invalid_kind', 'invalid_cursor', 'invalid_cursor', 'not_found']
 

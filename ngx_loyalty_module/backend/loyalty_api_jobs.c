@@ -35,7 +35,9 @@ loyalty_api_preset_job(loyalty_api_call_t *call, const char *kind,
              "/v1/sites/%.*s/jobs/%.*s", (int)call->scope.site.len,
              call->scope.site.data, (int)id.len, id.data);
     loyalty_api_json(call, 202, json);
-    call->audit_after = json_deep_copy(params);
+    if (call->audit_after == NULL) {
+        call->audit_after = json_deep_copy(params);
+    }
     loyalty_job_create(&order, &call->scope, &call->session->commands);
 
     return loyalty_api_commit(call);
