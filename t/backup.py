@@ -18,7 +18,9 @@ class Redis:
     """Another one, on a port of its own."""
 
     def __init__(self, folder, cluster):
-        self.port = free_port()
+        # The port of the cluster's bus is 10 000 above.
+        self.port = next(port for port in iter(free_port, None)
+                         if port < 55000)
         self.folder = folder / f"redis-{self.port}"
         self.folder.mkdir()
         self.process = subprocess.Popen(
