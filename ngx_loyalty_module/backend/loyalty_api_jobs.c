@@ -89,6 +89,10 @@ loyalty_api_post_job(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
+    if (activation && !loyalty_api_is_owner(call)) {
+        return LOYALTY_STORE_OK;
+    }
+
     params = json_object();
     if (json_is_true(backfill)) {
         json_object_set_new(params, "backfill", json_true());

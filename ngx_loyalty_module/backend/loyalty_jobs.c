@@ -544,7 +544,7 @@ is_stopping(const loyalty_jobs_t *jobs)
 int
 loyalty_jobs_run(loyalty_jobs_t *jobs)
 {
-    loyalty_store_result_t result;
+    loyalty_store_result_t result, worst = LOYALTY_STORE_OK;
     loyalty_replies_t replies;
     size_t i = 0, k, n;
     bool busy = false;
@@ -571,6 +571,11 @@ loyalty_jobs_run(loyalty_jobs_t *jobs)
                                        replies.list[k * DUE_REPLIES + 1],
                                        &busy);
             }
+            /* One site's bad data is no reason to leave out the others. */
+            if (result == LOYALTY_STORE_MALFORMED) {
+                worst = result;
+                result = LOYALTY_STORE_OK;
+            }
             loyalty_arena_reset(&jobs->arena);
         }
 
@@ -578,6 +583,8 @@ loyalty_jobs_run(loyalty_jobs_t *jobs)
             break;
         }
     }
+
+    result = result == LOYALTY_STORE_OK ? worst : result;
 
     loyalty_replies_free(&replies);
     loyalty_arena_reset(&jobs->arena);

@@ -30,7 +30,6 @@
 #include "loyalty_sites.h"
 #include "loyalty_tracks.h"
 #include "loyalty_wallet.h"
-#include "loyalty_wallet_store.h"
 
 #define SITES_EVERY 1000 /* ms between looks at the list of sites */
 #define REST 500
@@ -433,10 +432,6 @@ give(loyalty_sender_t *sender, loyalty_member_change_t *change,
     }
 
     slot->changed = rc == LOYALTY_OK;
-    if (slot->changed) {
-        loyalty_wallet_write(&sender->scope, &slot->effects, &change->arena,
-                             &change->writes);
-    }
     set_field(sender, &change->writes, "g", loyalty_str("1"));
     if (slot->changed && sender->code[0] != '\0') {
         set_field(sender, &change->writes, "k",

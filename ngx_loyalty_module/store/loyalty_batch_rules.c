@@ -167,9 +167,10 @@ ask_marks(loyalty_batch_t *batch, size_t index)
                            mark->id);
         id = loyalty_str_from(mark->id);
         key_command(batch, "WATCH", 2, "mg", id);
-        key_command(batch, "HMGET", 4, "mg", id);
+        key_command(batch, "HMGET", 5, "mg", id);
         loyalty_arg_text(&batch->commands, "s");
         loyalty_arg_text(&batch->commands, "o");
+        loyalty_arg_text(&batch->commands, "g");
     }
 }
 
@@ -297,13 +298,16 @@ take_units(loyalty_batch_t *batch, loyalty_batch_member_t *member,
 static bool
 take_mark(loyalty_batch_mark_t *mark, const redisReply *reply)
 {
-    loyalty_str_t state;
+    loyalty_str_t state, given;
 
-    if (!loyalty_reply_array(reply, 2)
+    if (!loyalty_reply_array(reply, 3)
         || !loyalty_reply_str(reply->element[0], &state)
-        || !loyalty_reply_str(reply->element[1], &mark->order)) {
+        || !loyalty_reply_str(reply->element[1], &mark->order)
+        || !loyalty_reply_str(reply->element[2], &given)) {
         return false;
     }
+
+    mark->given = given.len != 0;
 
     if (!loyalty_str_eq(state, loyalty_str("pending"))) {
         mark->order = loyalty_str_null;
@@ -690,10 +694,14 @@ withdraw(loyalty_batch_t *batch, const loyalty_batch_event_t *event)
         mark = &batch->marks[i];
         if (mark->member == event->member && !mark->withdrawn
             && mark->order.len != 0 && loyalty_str_eq(mark->order, order)) {
-            rc = loyalty_rules_withdraw(&member->state, mark->mark.rule,
-                                        mark->mark.fired, &batch->loaded);
+            /* What it gives was booked when it was first tried to be sent:
+             * the rule stays fired, so as not to give it again. */
+            if (!mark->given) {
+                rc = loyalty_rules_withdraw(&member->state, mark->mark.rule,
+                                            mark->mark.fired, &batch->loaded);
+                member->changed = true;
+            }
             mark->withdrawn = true;
-            member->changed = true;
         }
     }
 

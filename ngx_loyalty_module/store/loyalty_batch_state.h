@@ -46,6 +46,7 @@ typedef struct {
     char id[LOYALTY_MESSAGE_ID_SIZE];
     loyalty_str_t order; /* empty: it is pending no longer */
     bool withdrawn;
+    bool given; /* what the rule gives is booked */
 } loyalty_batch_mark_t;
 
 /* What the batch fired, or blocked. */

@@ -157,6 +157,7 @@ loyalty_holds_expire(loyalty_member_change_t *change,
                      const loyalty_scope_t *scope, loyalty_instant_t now,
                      size_t most, size_t *ended)
 {
+    const loyalty_program_t *program;
     loyalty_store_result_t result;
     loyalty_replies_t replies;
     loyalty_hold_end_t end;
@@ -164,6 +165,14 @@ loyalty_holds_expire(loyalty_member_change_t *change,
     size_t i;
 
     *ended = 0;
+
+    /* Without a program to go by, no hold is to be taken for unreadable. */
+    result = loyalty_programs_get(change->programs, change->store, scope,
+                                  &program);
+    if (result != LOYALTY_STORE_OK || program == NULL) {
+        return result;
+    }
+
     loyalty_commands_reset(&change->commands);
     loyalty_command(&change->commands, "ZRANGEBYSCORE", 7);
     loyalty_arg_key(&change->commands, scope, "x", loyalty_str("holds"));
