@@ -195,7 +195,7 @@ class Nginx:
     def __init__(self, folder, redis, http="", locations="", workers=1,
                  before=""):
         self.folder = folder.path / f"nginx-{free_port()}"
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         self.port = free_port()
         self.conf = self.folder / "nginx.conf"
         self.redis = redis
