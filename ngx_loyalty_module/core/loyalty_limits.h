@@ -361,4 +361,14 @@
 /* Opens, clicks and unsubscribes that wait for the back end; older ones go. */
 #define LOYALTY_TRACKS_MAX 1000000
 
+/* Webhooks of a site: each event is POSTed to each that wants it. */
+#define LOYALTY_WEBHOOKS_MAX 16
+
+/* Milliseconds that a webhook may take to answer. */
+#define LOYALTY_WEBHOOK_TIMEOUT 10000
+
+/* Days that a delivery is kept when it is done, and when it is dead. */
+#define LOYALTY_DELIVERY_DONE_DAYS 3
+#define LOYALTY_DELIVERY_DEAD_DAYS 30
+
 #endif

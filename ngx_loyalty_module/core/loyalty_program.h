@@ -11,7 +11,8 @@
  *                     "never_drop"}, "segments": {"new","recurring",
  *                     "at_risk","vip"}, "attribution_days", "messages":
  *                     {"track_url","test_to","cap","cap_days"}, "design",
- *                     "sign_in_url", "tier_page_title" },
+ *                     "sign_in_url", "tier_page_title", "webhooks":
+ *                     [ {"id","url","events": [],"enabled"} ] },
  *     "statuses":   [ {"id","name":{locale:text},"threshold"|"segment",
  *                      "color","image","description","multiplier"} ],
  *     "designs":    [ {"id","name","colors","fonts","logo","css","template"} ],
@@ -100,6 +101,29 @@ typedef struct {
     int32_t cap_days;        /* within this time */
 } loyalty_message_settings_t;
 
+/* What the merchant's systems are told by webhooks, a set of bits. */
+typedef enum {
+    LOYALTY_EVENT_ORDER_APPLIED = 1 << 0,
+    LOYALTY_EVENT_STATUS_UP = 1 << 1,
+    LOYALTY_EVENT_STATUS_DOWN = 1 << 2,
+    LOYALTY_EVENT_POINTS_ADDED = 1 << 3,
+    LOYALTY_EVENT_POINTS_EXPIRED = 1 << 4,
+    LOYALTY_EVENT_OFFER_REDEEMED = 1 << 5,
+    LOYALTY_EVENT_MESSAGE_SENT = 1 << 6,
+    LOYALTY_EVENT_MESSAGE_OPENED = 1 << 7,
+    LOYALTY_EVENT_MESSAGE_CLICKED = 1 << 8,
+    LOYALTY_EVENT_MESSAGE_CONVERTED = 1 << 9,
+    LOYALTY_EVENT_MESSAGE_FAILED = 1 << 10,
+    LOYALTY_EVENT_MESSAGE_UNSUBSCRIBED = 1 << 11
+} loyalty_event_t;
+
+typedef struct {
+    loyalty_str_t id;
+    loyalty_str_t url;
+    unsigned events;
+    bool enabled;
+} loyalty_webhook_t;
+
 typedef struct {
     loyalty_str_t id;
     loyalty_str_t name;
@@ -124,6 +148,10 @@ typedef struct {
     loyalty_str_t design; /* empty: none */
     loyalty_str_t sign_in_url;
     loyalty_texts_t tier_page_title;
+
+    loyalty_webhook_t *webhooks;
+    size_t nwebhooks;
+    unsigned events; /* that a webhook which is on wants */
 } loyalty_settings_t;
 
 /* A status of section 5; "tier" in C, where loyalty_status_t is a result. */

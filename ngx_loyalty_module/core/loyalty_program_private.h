@@ -42,6 +42,8 @@ extern const loyalty_shape_t loyalty_category_shape;
 extern const loyalty_shape_t loyalty_offer_shape;
 extern const loyalty_shape_t loyalty_rule_shape;
 
+void loyalty_read_webhooks(loyalty_reader_t *reader, json_t *value,
+                           void *target);
 void loyalty_read_offers(loyalty_reader_t *reader, json_t *array);
 void loyalty_read_rules(loyalty_reader_t *reader, json_t *array);
 

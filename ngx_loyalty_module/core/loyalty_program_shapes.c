@@ -212,6 +212,9 @@ static const loyalty_field_t settings_fields[] = {
     {.name = "tier_page_title", .kind = LOYALTY_FIELD_TEXTS,
      .offset = offsetof(loyalty_settings_t, tier_page_title),
      .min = 1, .max = LOYALTY_NAME_MAX},
+    {.name = "webhooks", .kind = LOYALTY_FIELD_OTHER,
+     .offset = offsetof(loyalty_settings_t, webhooks),
+     .read = loyalty_read_webhooks, .absent_text = "[]"},
 };
 
 const loyalty_shape_t loyalty_settings_shape = LOYALTY_SHAPE(
