@@ -22,6 +22,7 @@
 #include "loyalty_calendar.h"
 #include "loyalty_code.h"
 #include "loyalty_codec.h"
+#include "loyalty_event.h"
 #include "loyalty_letter.h"
 #include "loyalty_link.h"
 #include "loyalty_member_change.h"
@@ -697,6 +698,25 @@ week_of(const loyalty_program_t *program, loyalty_instant_t at, char *field)
 }
 
 static void
+write_event(loyalty_sender_t *sender, loyalty_event_t event, const char *error,
+            loyalty_commands_t *commands)
+{
+    const loyalty_events_t events = {&sender->scope, sender->change.program,
+                                     commands};
+    const sending_t *sending = &sender->sending;
+    const loyalty_message_event_t message = {
+        .id = sending->id,
+        .rule = sending->rule,
+        .member = sending->member,
+        .channel = loyalty_str_from(loyalty_channel_name(sending->channel)),
+        .order = sending->order,
+        .error = loyalty_str_from(error),
+    };
+
+    loyalty_event_message(&events, event, &message);
+}
+
+static void
 write_outcome(loyalty_sender_t *sender, const loyalty_delivery_answer_t *answer,
               loyalty_commands_t *commands)
 {
@@ -721,6 +741,7 @@ write_outcome(loyalty_sender_t *sender, const loyalty_delivery_answer_t *answer,
             loyalty_message_count(sending->rule, week, 1, &sender->scope,
                                   commands);
         }
+        write_event(sender, LOYALTY_EVENT_MESSAGE_SENT, "", commands);
         return;
     }
 
@@ -742,6 +763,7 @@ write_outcome(loyalty_sender_t *sender, const loyalty_delivery_answer_t *answer,
 
     set_field(sender, commands, "s", loyalty_str("failed"));
     settle(sender, "failed", commands);
+    write_event(sender, LOYALTY_EVENT_MESSAGE_FAILED, answer->error, commands);
     key_command(sender, commands, "ZREM", 3, "ms", sending->member);
     loyalty_arg(commands, sending->id);
 }

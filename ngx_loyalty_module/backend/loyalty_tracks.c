@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "loyalty_event.h"
 #include "loyalty_message.h"
 #include "loyalty_touch.h"
 
@@ -36,6 +37,7 @@ typedef struct {
 
 typedef struct {
     loyalty_member_change_t *change;
+    const loyalty_program_t *program; /* NULL: the site is gone */
     loyalty_scope_t scope;
     loyalty_arena_t arena;
     track_t list[BATCH];
@@ -241,7 +243,25 @@ read_touches(tracks_t *tracks, loyalty_replies_t *replies)
     return LOYALTY_STORE_OK;
 }
 
+/* Of the first open and click, and of an unsubscribe. */
 static void
+write_event(const loyalty_scope_t *scope, const loyalty_program_t *program,
+            loyalty_event_t event, const track_t *track,
+            loyalty_commands_t *commands)
+{
+    const loyalty_events_t events = {scope, program, commands};
+    const loyalty_message_event_t message = {
+        .id = track->message,
+        .rule = track->rule,
+        .member = track->member,
+        .channel = track->channel,
+    };
+
+    loyalty_event_message(&events, event, &message);
+}
+
+/* Whether it was the first. */
+static bool
 count_in(tracks_t *tracks, const track_t *track, const char *field,
          const char *what, int64_t *before, loyalty_commands_t *commands)
 {
@@ -252,7 +272,10 @@ count_in(tracks_t *tracks, const track_t *track, const char *field,
     /* A rule's numbers count messages, not looks at them. */
     if ((*before)++ == 0) {
         loyalty_message_count(track->rule, what, 1, &tracks->scope, commands);
+        return true;
     }
+
+    return false;
 }
 
 /* The entry that holds the touches of this one's member. */
@@ -281,14 +304,21 @@ apply(tracks_t *tracks, size_t index, loyalty_commands_t *commands)
     track_t *member = touches_of(tracks, index);
 
     if (track->kind == 'o' && track->machine) {
-        count_in(tracks, track, "q", "machine_opens", &message->machine_opens,
-                 commands);
+        (void)count_in(tracks, track, "q", "machine_opens",
+                       &message->machine_opens, commands);
     } else if (track->kind == 'o') {
-        count_in(tracks, track, "p", "opens", &message->opens, commands);
+        if (count_in(tracks, track, "p", "opens", &message->opens, commands)) {
+            write_event(&tracks->scope, tracks->program,
+                        LOYALTY_EVENT_MESSAGE_OPENED, track, commands);
+        }
         member->touched |= loyalty_touch(&member->touches.open,
                                          track->message, track->at);
     } else if (track->kind == 'c' && !track->machine) {
-        count_in(tracks, track, "l", "clicks", &message->clicks, commands);
+        if (count_in(tracks, track, "l", "clicks", &message->clicks,
+                     commands)) {
+            write_event(&tracks->scope, tracks->program,
+                        LOYALTY_EVENT_MESSAGE_CLICKED, track, commands);
+        }
         member->touched |= loyalty_touch(&member->touches.click,
                                          track->message, track->at);
     }
@@ -355,6 +385,8 @@ decide_unsubscribe(loyalty_member_change_t *change, void *data)
         loyalty_arg_int(writes, track->at);
         loyalty_message_count(track->rule, "unsubscribes", 1, &change->scope,
                               writes);
+        write_event(&change->scope, change->program,
+                    LOYALTY_EVENT_MESSAGE_UNSUBSCRIBED, track, writes);
     }
 
     if (channel == 0 || slot->fresh || slot->corrupt
@@ -437,6 +469,10 @@ loyalty_tracks_apply(loyalty_member_change_t *change,
         }
         if (result == LOYALTY_STORE_OK && !again) {
             result = read_touches(&tracks, &touches);
+        }
+        if (result == LOYALTY_STORE_OK && !again) {
+            result = loyalty_programs_get(change->programs, change->store,
+                                          scope, &tracks.program);
         }
         if (result == LOYALTY_STORE_OK && !again) {
             result = write_all(&tracks);

@@ -184,6 +184,13 @@ typedef enum {
     LOYALTY_GUEST      /* counted, left alone */
 } loyalty_outcome_t;
 
+/* An offer that an order has used up, or one use of it. */
+typedef struct {
+    loyalty_str_t offer;
+    loyalty_str_t entitlement; /* empty: a code, or a promotion */
+    loyalty_str_t order;
+} loyalty_redemption_t;
+
 typedef struct {
     loyalty_outcome_t outcome;
     bool member_changed;      /* the member is to be written */
@@ -201,6 +208,8 @@ typedef struct {
     size_t nusage;
     loyalty_code_t *codes; /* of the index, as they are now */
     size_t ncodes;
+    loyalty_redemption_t *redeemed; /* where a webhook wants to know */
+    size_t nredeemed;
     const char *refusal;    /* "exists_with_different_total", ... */
 } loyalty_effects_t;
 

@@ -217,6 +217,9 @@ move_member(loyalty_order_context_t *context, loyalty_member_t *member,
 
     rc = reconcile(context, before == NULL ? &nothing : before);
     if (rc == LOYALTY_OK) {
+        rc = loyalty_order_note_redeemed(context, before);
+    }
+    if (rc == LOYALTY_OK) {
         retier(context);
         loyalty_order_merge_products(context->effects);
         context->effects->tier_to = changed.tier;
@@ -302,6 +305,9 @@ loyalty_order_apply(const loyalty_program_t *program, loyalty_member_t *member,
 
     } else {
         rc = loyalty_order_guest_wallet(&context);
+        if (rc == LOYALTY_OK) {
+            rc = loyalty_order_note_redeemed(&context, *order);
+        }
         if (rc != LOYALTY_OK) {
             return rc;
         }

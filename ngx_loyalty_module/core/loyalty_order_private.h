@@ -116,6 +116,10 @@ loyalty_status_t loyalty_order_claim(loyalty_order_context_t *context,
                                      loyalty_order_attempt_t *attempt);
 loyalty_status_t loyalty_order_redeem(loyalty_order_context_t *context,
                                       loyalty_order_attempt_t *attempt);
+/* Into the effects: what is redeemed now and was not `before` (or NULL). */
+loyalty_status_t
+loyalty_order_note_redeemed(loyalty_order_context_t *context,
+                            const loyalty_order_t *before);
 loyalty_status_t loyalty_order_stamp(loyalty_order_context_t *context,
                                      loyalty_order_attempt_t *attempt);
 

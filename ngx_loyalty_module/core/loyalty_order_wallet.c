@@ -398,3 +398,94 @@ loyalty_order_leave_wallet(loyalty_order_context_t *context,
     attempt->nuses = kept;
     return rc;
 }
+
+/* A guest's holds are used by being the order's. */
+static bool
+is_redeemed(const loyalty_order_t *order, const loyalty_order_use_t *use)
+{
+    return use->redeemed || (order->member_id.len == 0 && use->hold.len != 0);
+}
+
+static bool
+was_redeemed(const loyalty_order_t *before, const loyalty_order_use_t *use)
+{
+    const loyalty_order_use_t *old;
+    size_t i, k;
+
+    for (i = 0; before != NULL && i < before->nattempts; i++) {
+        for (k = 0; k < before->attempts[i].nuses; k++) {
+            old = &before->attempts[i].uses[k];
+            if (is_redeemed(before, old)
+                && loyalty_str_eq(old->entitlement, use->entitlement)
+                && loyalty_str_eq(old->hold, use->hold)
+                && loyalty_str_eq(old->used.offer, use->used.offer)) {
+                return true;
+            }
+        }
+    }
+
+    return false;
+}
+
+static loyalty_status_t
+note_uses(loyalty_order_context_t *context, const loyalty_order_t *before,
+          const loyalty_order_attempt_t *attempt)
+{
+    loyalty_effects_t *effects = context->effects;
+    const loyalty_entitlement_t *entitlement;
+    const loyalty_order_use_t *use;
+    loyalty_str_t offer;
+    size_t i;
+
+    effects->redeemed = loyalty_copy_array(
+        context->arena, effects->redeemed, effects->nredeemed, attempt->nuses,
+        sizeof(*effects->redeemed));
+    if (effects->redeemed == NULL) {
+        return LOYALTY_ERROR_MEMORY;
+    }
+
+    for (i = 0; i < attempt->nuses; i++) {
+        use = &attempt->uses[i];
+        if (!is_redeemed(context->order, use) || was_redeemed(before, use)) {
+            continue;
+        }
+
+        entitlement = context->member == NULL || use->entitlement.len == 0
+                          ? NULL
+                          : loyalty_wallet_find(context->member,
+                                                use->entitlement);
+        offer = use->used.offer.len == 0 && entitlement != NULL
+                    ? entitlement->offer : use->used.offer;
+        if (offer.len != 0) {
+            effects->redeemed[effects->nredeemed++] = (loyalty_redemption_t){
+                .offer = offer,
+                .entitlement = use->entitlement,
+                .order = context->order->id,
+            };
+        }
+    }
+
+    return LOYALTY_OK;
+}
+
+loyalty_status_t
+loyalty_order_note_redeemed(loyalty_order_context_t *context,
+                            const loyalty_order_t *before)
+{
+    const loyalty_order_t *order = context->order;
+    loyalty_status_t rc = LOYALTY_OK;
+    size_t i;
+
+    if ((context->program->settings.events & LOYALTY_EVENT_OFFER_REDEEMED)
+        == 0) {
+        return LOYALTY_OK;
+    }
+
+    for (i = 0; i < order->nattempts && rc == LOYALTY_OK; i++) {
+        if (order->attempts[i].nuses != 0) {
+            rc = note_uses(context, before, &order->attempts[i]);
+        }
+    }
+
+    return rc;
+}

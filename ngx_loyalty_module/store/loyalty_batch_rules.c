@@ -19,6 +19,7 @@
 
 #include <stdlib.h>
 
+#include "loyalty_event.h"
 #include "loyalty_rule_order.h"
 
 static bool
@@ -888,6 +889,7 @@ void
 loyalty_batch_rules_write(loyalty_batch_t *batch, loyalty_instant_t now,
                           loyalty_commands_t *commands)
 {
+    const loyalty_events_t events = {&batch->scope, batch->program, commands};
     const loyalty_batch_conversion_t *conversion;
     char id[LOYALTY_MESSAGE_ID_SIZE];
     const loyalty_batch_mark_t *mark;
@@ -922,5 +924,15 @@ loyalty_batch_rules_write(loyalty_batch_t *batch, loyalty_instant_t now,
                                 conversion->at, conversion->revenue,
                                 conversion->reversed, &batch->scope,
                                 &batch->loaded, commands);
+        if (!conversion->reversed) {
+            loyalty_event_message(
+                &events, LOYALTY_EVENT_MESSAGE_CONVERTED,
+                &(loyalty_message_event_t){
+                    .id = conversion->message,
+                    .rule = loyalty_message_rule(conversion->message),
+                    .order = conversion->order,
+                    .revenue = conversion->revenue,
+                });
+        }
     }
 }

@@ -12,6 +12,7 @@
  */
 
 #include "loyalty_batch_state.h"
+#include "loyalty_event.h"
 #include "loyalty_member_write.h"
 #include "loyalty_wallet_store.h"
 
@@ -175,6 +176,7 @@ loyalty_batch_write(loyalty_batch_t *batch, loyalty_str_t lease,
                                       .program = batch->program,
                                       .arena = &batch->loaded,
                                       .commands = commands};
+    const loyalty_events_t events = {&batch->scope, batch->program, commands};
     const loyalty_batch_event_t *event;
     size_t i;
 
@@ -210,13 +212,22 @@ loyalty_batch_write(loyalty_batch_t *batch, loyalty_str_t lease,
             if (event->stream_id.len != 0) {
                 write_dead_letter(batch, event, now, commands);
             }
-        } else if (event->member != LOYALTY_BATCH_NONE) {
+            continue;
+        }
+
+        if (event->effects.outcome == LOYALTY_APPLIED
+            || event->effects.outcome == LOYALTY_GUEST) {
+            loyalty_event_order(&events, &event->event);
+        }
+
+        if (event->member != LOYALTY_BATCH_NONE) {
             loyalty_member_write_effects(&writer,
                                          batch->members[event->member].id,
                                          &event->effects);
         } else {
             loyalty_wallet_write(&batch->scope, &event->effects,
                                  &batch->loaded, commands);
+            loyalty_event_effects(&events, loyalty_str_null, &event->effects);
         }
     }
 

@@ -5,6 +5,7 @@
 
 #include "loyalty_member_write.h"
 
+#include "loyalty_event.h"
 #include "loyalty_member_index.h"
 #include "loyalty_wallet_store.h"
 
@@ -228,6 +229,8 @@ loyalty_member_write_effects(const loyalty_member_writer_t *writer,
                              loyalty_str_t id,
                              const loyalty_effects_t *effects)
 {
+    const loyalty_events_t events = {writer->scope, writer->program,
+                                     writer->commands};
     size_t i;
 
     for (i = 0; i < effects->points.n; i++) {
@@ -239,4 +242,5 @@ loyalty_member_write_effects(const loyalty_member_writer_t *writer,
 
     loyalty_wallet_write(writer->scope, effects, writer->arena,
                          writer->commands);
+    loyalty_event_effects(&events, id, effects);
 }

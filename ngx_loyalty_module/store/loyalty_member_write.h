@@ -2,7 +2,7 @@
  * The one way in which a member is written: everything that follows from a
  * change, appended to the caller's MULTI.
  *
- *   SET m     ZADD | ZREM mi, ie, ip, in     XADD ch     XADD l, c
+ *   SET m     ZADD | ZREM mi, ie, ip, in     XADD ch     XADD l, c, events
  *
  * The key of the member is WATCHed by whoever read it.  An order of a known
  * member changes nothing that is indexed, and pays for no index.
@@ -37,7 +37,7 @@ void loyalty_member_write(const loyalty_member_writer_t *writer,
                           const loyalty_member_t *before,
                           const loyalty_member_t *after);
 
-/* The entries of both ledgers. */
+/* The entries of both ledgers, and the events that webhooks want. */
 void loyalty_member_write_effects(const loyalty_member_writer_t *writer,
                                   loyalty_str_t id,
                                   const loyalty_effects_t *effects);
