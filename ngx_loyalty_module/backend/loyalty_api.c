@@ -160,6 +160,12 @@ static const loyalty_api_route_t routes[] = {
     {GET, "sites/*/holds/*", READ, loyalty_api_get_hold},
     {DELETE, "sites/*/holds/*", RELEASE, loyalty_api_delete_hold},
 
+    {POST, "sites/*/webhooks/*/secret", LOYALTY_SCOPE_OWN, LOYALTY_BODY_NONE, 0,
+     loyalty_api_make_webhook_secret},
+    {GET, "sites/*/webhooks/deliveries", READ, loyalty_api_list_deliveries},
+    {POST, "sites/*/webhooks/deliveries/*/replay", ACT,
+     loyalty_api_replay_delivery},
+
     {GET, "sites/*/audit", READ, loyalty_api_list_audit},
 
     {POST, "sites/*/check", ACT, loyalty_api_check},

@@ -20,6 +20,10 @@ void loyalty_transfer_free(loyalty_transfer_t *transfer);
 /* The handle, emptied and with the bounds set, for the caller's options. */
 CURL *loyalty_transfer_begin(loyalty_transfer_t *transfer);
 
+/* For the transfer begun: addresses that are not public are not connected to.
+ * Connections are kept, so a handle does either all its calls so or none. */
+void loyalty_transfer_public_only(loyalty_transfer_t *transfer);
+
 /* What is sent as the body: HTTP's or SMTP's.  Not copied. */
 void loyalty_transfer_body(loyalty_transfer_t *transfer, loyalty_str_t body);
 

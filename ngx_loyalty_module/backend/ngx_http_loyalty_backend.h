@@ -9,6 +9,7 @@
 #include "ngx_http_loyalty.h"
 #include "loyalty_api.h"
 #include "loyalty_delivery.h"
+#include "loyalty_hooks.h"
 
 
 typedef struct {
@@ -19,6 +20,7 @@ typedef struct {
     loyalty_delivery_conf_t  *delivery;    /* NULL: messages wait */
     ngx_str_t               track_secret;  /* of their links, or empty */
     ngx_str_t               preview_secret;
+    loyalty_hooks_conf_t    hooks;
     ngx_uint_t              insecure;      /* session cookies without TLS */
     ngx_uint_t              rate;          /* a second and caller; 0: off */
     ngx_shm_zone_t         *limits;

@@ -4,11 +4,13 @@
  */
 
 
+#include <curl/curl.h>
+
 #include "ngx_http_loyalty_backend.h"
 
 
 #define NGX_HTTP_LOYALTY_API_THREADS   8
-#define NGX_HTTP_LOYALTY_JOBS_THREADS  4
+#define NGX_HTTP_LOYALTY_JOBS_THREADS  5
 
 /* A client waits this long for Redis, a transaction with its fsync longer. */
 #define NGX_HTTP_LOYALTY_API_TIMEOUT   2000
@@ -26,6 +28,8 @@
 static char *ngx_http_loyalty_backend(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_http_loyalty_backend_parameter(ngx_conf_t *cf,
+    ngx_http_loyalty_backend_main_conf_t *bmcf, ngx_str_t *value);
+static ngx_int_t ngx_http_loyalty_backend_order_post(ngx_conf_t *cf,
     ngx_http_loyalty_backend_main_conf_t *bmcf, ngx_str_t *value);
 static void *ngx_http_loyalty_backend_create_main_conf(ngx_conf_t *cf);
 static char *ngx_http_loyalty_backend_init_main_conf(ngx_conf_t *cf,
@@ -136,6 +140,12 @@ ngx_http_loyalty_backend(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         clcf->client_max_body_size = LOYALTY_API_BODY_MAX;
     }
 
+    /* Not thread-safe: before there are any. */
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        return "cannot start libcurl";
+    }
+
     bmcf->api_pool = ngx_loyalty_thread_pool(cf, &api,
                                              NGX_HTTP_LOYALTY_API_THREADS);
     bmcf->jobs_pool = ngx_loyalty_thread_pool(cf, &jobs,
@@ -196,12 +206,67 @@ ngx_http_loyalty_backend_parameter(ngx_conf_t *cf,
                                        &bmcf->preview_secret);
     }
 
+    if (ngx_strcmp(value->data, "webhooks=any") == 0) {
+        bmcf->hooks.to_private = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_strcmp(value->data, "webhooks=public") == 0) {
+        bmcf->hooks.to_private = 0;
+        return NGX_OK;
+    }
+
+    if (ngx_strncmp(value->data, "order_post=", 11) == 0) {
+        return ngx_http_loyalty_backend_order_post(cf, bmcf, value);
+    }
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\", \"loyalty_backend\" takes "
-                       "cookie=secure|insecure, preview_secret=FILE and "
-                       "rate=N|off", value);
+                       "cookie=secure|insecure, order_post=URL, "
+                       "preview_secret=FILE, rate=N|off and "
+                       "webhooks=public|any", value);
 
     return NGX_ERROR;
+}
+
+
+/* A scheme and a host; the URI of each post comes behind it. */
+
+static ngx_int_t
+ngx_http_loyalty_backend_order_post(ngx_conf_t *cf,
+    ngx_http_loyalty_backend_main_conf_t *bmcf, ngx_str_t *value)
+{
+    u_char  *host, *last;
+
+    last = value->data + value->len;
+    host = value->data + 11;
+
+    if (ngx_strncmp(host, "http://", 7) == 0) {
+        host += 7;
+
+    } else if (ngx_strncmp(host, "https://", 8) == 0) {
+        host += 8;
+
+    } else {
+        host = last;
+    }
+
+    if (host == last || last[-1] == '/'
+        || ngx_strlchr(host, last, '?') != NULL
+        || ngx_strlchr(host, last, '#') != NULL
+        || value->len - 11 > LOYALTY_URL_MAX)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" of \"loyalty_backend\" must be a URL such "
+                           "as \"http://127.0.0.1:8080\", without '/' at its "
+                           "end", value);
+        return NGX_ERROR;
+    }
+
+    bmcf->hooks.order_post.data = (const char *) value->data + 11;
+    bmcf->hooks.order_post.len = value->len - 11;
+
+    return NGX_OK;
 }
 
 

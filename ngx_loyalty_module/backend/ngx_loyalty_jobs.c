@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_loyalty_backend.h"
+#include "loyalty_hooks.h"
 #include "loyalty_job.h"
 #include "loyalty_redis_check.h"
 #include "loyalty_sender.h"
@@ -42,6 +43,7 @@ static ngx_loyalty_job_t *ngx_loyalty_job(ngx_cycle_t *cycle,
 static ngx_int_t ngx_loyalty_job_apply(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_work(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_send(ngx_loyalty_job_t *job);
+static ngx_int_t ngx_loyalty_job_tell(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_check(ngx_loyalty_job_t *job);
 static void ngx_loyalty_job_thread(void *data, ngx_log_t *log);
 static void ngx_loyalty_job_done(ngx_event_t *ev);
@@ -53,6 +55,7 @@ static void ngx_loyalty_job_log(void *data, loyalty_log_level_t level,
 static loyalty_apply_t  *ngx_loyalty_jobs_apply;
 static loyalty_jobs_t   *ngx_loyalty_jobs_work;
 static loyalty_sender_t *ngx_loyalty_jobs_sender;
+static loyalty_hooks_t  *ngx_loyalty_jobs_hooks;
 
 
 ngx_int_t
@@ -81,6 +84,16 @@ ngx_loyalty_jobs_start(ngx_cycle_t *cycle,
     if (ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_work,
                         ngx_loyalty_jobs_work)
         == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_loyalty_jobs_hooks = loyalty_hooks_create(&bmcf->jobs, &bmcf->hooks,
+                                                  ngx_loyalty_job_log, NULL);
+    if (ngx_loyalty_jobs_hooks == NULL
+        || ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_tell,
+                           ngx_loyalty_jobs_hooks)
+           == NULL)
     {
         return NGX_ERROR;
     }
@@ -127,6 +140,11 @@ ngx_loyalty_jobs_stop(void)
     if (ngx_loyalty_jobs_sender) {
         loyalty_sender_free(ngx_loyalty_jobs_sender);
         ngx_loyalty_jobs_sender = NULL;
+    }
+
+    if (ngx_loyalty_jobs_hooks) {
+        loyalty_hooks_free(ngx_loyalty_jobs_hooks);
+        ngx_loyalty_jobs_hooks = NULL;
     }
 }
 
@@ -186,6 +204,13 @@ static ngx_int_t
 ngx_loyalty_job_send(ngx_loyalty_job_t *job)
 {
     return loyalty_sender_run(job->data);
+}
+
+
+static ngx_int_t
+ngx_loyalty_job_tell(ngx_loyalty_job_t *job)
+{
+    return loyalty_hooks_run(job->data);
 }
 
 

@@ -1,0 +1,183 @@
+/*
+ * The commands by which a delivery changes; each belongs to a transaction of
+ * its caller's.
+ */
+
+#include "loyalty_hook.h"
+
+bool
+loyalty_hook_read(const redisReply *reply, loyalty_str_t id,
+                  loyalty_hook_t *hook)
+{
+    loyalty_str_t name, value;
+    int64_t number;
+    size_t i;
+
+    *hook = (loyalty_hook_t){.id = id, .first_try = LOYALTY_UNKNOWN};
+
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        return false;
+    }
+
+    for (i = 0; i + 1 < reply->elements; i += 2) {
+        if (!loyalty_reply_str(reply->element[i], &name)
+            || !loyalty_reply_str(reply->element[i + 1], &value)
+            || name.len != 1) {
+            return false;
+        }
+
+        number = 0;
+        (void)loyalty_str_int(value, &number);
+
+        switch (name.data[0]) {
+        case 's':
+            hook->state = value;
+            break;
+        case 'w':
+            hook->webhook = value;
+            break;
+        case 'k':
+            hook->type = value;
+            break;
+        case 'e':
+            hook->key = value;
+            break;
+        case 'b':
+            hook->body = value;
+            break;
+        case 'u':
+            hook->uri = value;
+            break;
+        case 'a':
+            hook->created_at = number;
+            break;
+        case 'f':
+            hook->first_try = number;
+            break;
+        case 'y':
+            hook->tries = number;
+            break;
+        default:
+            break;
+        }
+    }
+
+    return hook->state.len != 0;
+}
+
+static void
+key_command(const loyalty_scope_t *scope, loyalty_commands_t *commands,
+            const char *name, size_t argc, const char *kind,
+            loyalty_str_t rest)
+{
+    loyalty_command(commands, name, argc);
+    loyalty_arg_key(commands, scope, kind, rest);
+}
+
+static void
+add(const loyalty_scope_t *scope, loyalty_commands_t *commands,
+    const char *kind, loyalty_str_t rest, int64_t score, loyalty_str_t id)
+{
+    key_command(scope, commands, "ZADD", 4, kind, rest);
+    loyalty_arg_int(commands, score);
+    loyalty_arg(commands, id);
+}
+
+static void
+drop(const loyalty_scope_t *scope, loyalty_commands_t *commands,
+     const char *kind, loyalty_str_t rest, loyalty_str_t id)
+{
+    key_command(scope, commands, "ZREM", 3, kind, rest);
+    loyalty_arg(commands, id);
+}
+
+static void
+forget(const loyalty_scope_t *scope, loyalty_commands_t *commands,
+       loyalty_str_t list, int64_t before)
+{
+    key_command(scope, commands, "ZREMRANGEBYSCORE", 4, "wl", list);
+    loyalty_arg_text(commands, "-inf");
+    loyalty_arg_int(commands, before);
+}
+
+void
+loyalty_hook_create(const loyalty_hook_t *hook, loyalty_instant_t now,
+                    const loyalty_scope_t *scope,
+                    loyalty_commands_t *commands)
+{
+    const struct {
+        const char *name;
+        loyalty_str_t text;
+    } texts[] = {
+        {"s", loyalty_str("pending")}, {"w", hook->webhook},
+        {"k", hook->type},             {"e", hook->key},
+        {"b", hook->body},             {"u", hook->uri},
+    };
+    size_t i, n = 1;
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        n += texts[i].text.len != 0;
+    }
+
+    key_command(scope, commands, "HSET", 2 + n * 2, "wd", hook->id);
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (texts[i].text.len != 0) {
+            loyalty_arg_text(commands, texts[i].name);
+            loyalty_arg(commands, texts[i].text);
+        }
+    }
+    loyalty_arg_text(commands, "a");
+    loyalty_arg_int(commands, now);
+
+    add(scope, commands, "x", loyalty_str("deliveries"), now, hook->id);
+    add(scope, commands, "wl", loyalty_str_null, now, hook->id);
+    add(scope, commands, "wl", loyalty_str("pending"), now, hook->id);
+}
+
+void
+loyalty_hook_end(const loyalty_hook_t *hook, const char *state,
+                 loyalty_instant_t now, const loyalty_scope_t *scope,
+                 loyalty_commands_t *commands)
+{
+    bool done = strcmp(state, "done") == 0;
+    int64_t kept = (done ? LOYALTY_DELIVERY_DONE_DAYS
+                         : LOYALTY_DELIVERY_DEAD_DAYS) * LOYALTY_DAY;
+
+    key_command(scope, commands, "HSET", 6, "wd", hook->id);
+    loyalty_arg_text(commands, "s");
+    loyalty_arg_text(commands, state);
+    loyalty_arg_text(commands, "t");
+    loyalty_arg_int(commands, now);
+    key_command(scope, commands, "PEXPIRE", 3, "wd", hook->id);
+    loyalty_arg_int(commands, kept);
+
+    drop(scope, commands, "x", loyalty_str("deliveries"), hook->id);
+    drop(scope, commands, "wl", loyalty_str("pending"), hook->id);
+    add(scope, commands, "wl", loyalty_str_from(state), hook->created_at,
+        hook->id);
+    forget(scope, commands, loyalty_str_from(state), now - kept);
+    forget(scope, commands, loyalty_str_null,
+           now - LOYALTY_DELIVERY_DEAD_DAYS * LOYALTY_DAY);
+}
+
+void
+loyalty_hook_replay(const loyalty_hook_t *hook, loyalty_instant_t now,
+                    const loyalty_scope_t *scope,
+                    loyalty_commands_t *commands)
+{
+    key_command(scope, commands, "HSET", 4, "wd", hook->id);
+    loyalty_arg_text(commands, "s");
+    loyalty_arg_text(commands, "pending");
+    key_command(scope, commands, "HDEL", 7, "wd", hook->id);
+    loyalty_arg_text(commands, "f");
+    loyalty_arg_text(commands, "y");
+    loyalty_arg_text(commands, "c");
+    loyalty_arg_text(commands, "m");
+    loyalty_arg_text(commands, "t");
+    key_command(scope, commands, "PERSIST", 2, "wd", hook->id);
+
+    add(scope, commands, "x", loyalty_str("deliveries"), now, hook->id);
+    drop(scope, commands, "wl", hook->state, hook->id);
+    add(scope, commands, "wl", loyalty_str("pending"), hook->created_at,
+        hook->id);
+}

@@ -1,0 +1,57 @@
+/*
+ * Deliveries to the merchant's systems, in Redis.
+ *
+ *   s:events, s:posts --take--> pending --2xx--> done    kept for days
+ *                                |   ^             |
+ *            a day, 410, no such |   |             |
+ *            webhook any more    v   +--- replay --+
+ *                               dead --------------+
+ *
+ *   wd:{site}:DELIVERY    hash  s state, w webhook, k type, e id of the event
+ *                               (the idempotency key), b body, u URI of an
+ *                               order post, a created, f first try, y tries,
+ *                               c last status of HTTP, m last error, t end
+ *   x:{site}:deliveries   zset  pending ones by the instant of the next try
+ *   wl:{site}[:STATE]     zset  deliveries (in that state) by created_at
+ */
+
+#ifndef LOYALTY_HOOK_H
+#define LOYALTY_HOOK_H
+
+#include "loyalty_store.h"
+
+/* "MS-SEQ.WEBHOOK", or "post-MS-SEQ". */
+#define LOYALTY_HOOK_ID_MAX (42 + LOYALTY_ID_MAX)
+
+/* Of what the edge could not post; has no webhook. */
+#define LOYALTY_HOOK_ORDER_POST "order.post"
+
+typedef struct {
+    loyalty_str_t id;
+    loyalty_str_t state;
+    loyalty_str_t webhook, type, key, body, uri;
+    loyalty_instant_t created_at;
+    loyalty_instant_t first_try; /* LOYALTY_UNKNOWN: none yet */
+    int64_t tries;
+} loyalty_hook_t;
+
+/* HGETALL of one; false: there is none.  Strings point into the reply. */
+bool loyalty_hook_read(const redisReply *reply, loyalty_str_t id,
+                       loyalty_hook_t *hook);
+
+/* Appended to the caller's MULTI: a new one, due at `now`. */
+void loyalty_hook_create(const loyalty_hook_t *hook, loyalty_instant_t now,
+                         const loyalty_scope_t *scope,
+                         loyalty_commands_t *commands);
+
+/* A pending one is over: "done" or "dead". */
+void loyalty_hook_end(const loyalty_hook_t *hook, const char *state,
+                      loyalty_instant_t now, const loyalty_scope_t *scope,
+                      loyalty_commands_t *commands);
+
+/* One that is over begins again. */
+void loyalty_hook_replay(const loyalty_hook_t *hook, loyalty_instant_t now,
+                         const loyalty_scope_t *scope,
+                         loyalty_commands_t *commands);
+
+#endif
