@@ -114,7 +114,12 @@ GOOD = [
             "track_url": "https://shop.example/m", "test_to": "a@b.example",
             "cap": 3, "cap_days": 30},
         "design": "plain",
-        "sign_in_url": "/login?next=/", "tier_page_title": "Le club"},
+        "sign_in_url": "/login?next=/", "tier_page_title": "Le club",
+        "webhooks": [
+            {"id": "crm", "url": "https://shop.example/hook?a=1",
+             "events": ["order.applied", "message.opened"]},
+            {"id": "erp", "url": "http://[::1]:8080", "enabled": False,
+             "events": ["status.down"]}]},
         "designs": [{"id": "plain"}]}),
     ((), {"settings": {"id": "s", "currency": "JPY", "criterion": "segment"},
           "statuses": [{"id": "best", "segment": "vip"},

@@ -28,10 +28,12 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Backend:
-    """`http` is put into the http block; FOLDER in it is the test's folder."""
+    """`http` is put into the http block; FOLDER in it is the test's folder.
+    `parameters` are those of loyalty_backend."""
 
-    def __init__(self, http="", files=None):
+    def __init__(self, http="", files=None, parameters=""):
         self.http, self.files = http, files or {}
+        self.parameters = parameters
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="loyalty-")
@@ -64,7 +66,7 @@ class Backend:
                 {self.http.replace("FOLDER", str(self.dir))}
                 server {{
                     listen unix:{self.dir}/api.sock;
-                    location /v1/ {{ loyalty_backend; }}
+                    location /v1/ {{ loyalty_backend {self.parameters}; }}
                 }}
             }}""")
         self.nginx = subprocess.Popen(

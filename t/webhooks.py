@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""Webhooks: which events come, signed, and to whom; what is slow, refused or
+gone for good; replays; order posts; and that kills lose none."""
+
+import hashlib
+import hmac
+import http.server
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
+
+from backend import SITE, Backend
+from demo import Tap, free_port
+
+TAP = Tap()
+ALL = ["order.applied", "status.up", "status.down", "points.added",
+       "points.expired", "offer.redeemed"]
+
+
+class Merchant(http.server.BaseHTTPRequestHandler):
+    """The path says how it answers: /ok, /slow, /500, /410, /302, /flaky."""
+
+    protocol_version = "HTTP/1.1"
+    seen = []
+    lock = threading.Lock()
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with self.lock:
+            self.seen.append((self.path, dict(self.headers), body))
+            first = sum(path == self.path for path, *_ in self.seen) % 3
+        status = 200
+        if self.path.startswith("/slow"):
+            time.sleep(3)
+        elif self.path == "/flaky":
+            status = 200 if first == 0 else 503
+        elif self.path[1:4].isdigit():
+            status = int(self.path[1:4])
+        try:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            if status == 302:
+                self.send_header("Location", "/ok")
+            self.end_headers()
+        except OSError:
+            pass
+
+    def log_message(self, *_):
+        pass
+
+    @classmethod
+    def at(cls, path):
+        with cls.lock:
+            return [seen for seen in cls.seen if seen[0] == path]
+
+
+def serve():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Merchant)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_port
+
+
+def settings(backend, webhooks, **more):
+    status, body = backend.call("PUT", "settings", {
+        "id": SITE, "currency": "GBP", "active": True, "webhooks": webhooks,
+        **more})
+    if status != 200:
+        raise RuntimeError(f"settings: {status} {body}")
+
+
+def secret(backend, webhook):
+    status, body = backend.call("POST", f"webhooks/{webhook}/secret")
+    if status != 201:
+        raise RuntimeError(f"secret: {status} {body}")
+    return body["secret"]
+
+
+def order(backend, name, member="anna", total=200000, status="completed"):
+    return backend.call("POST", "orders", {
+        "order_id": name, "member_id": member, "status": status,
+        "currency": "GBP", "total": total, "lines": []})[0]
+
+
+def soon(backend):
+    """What waits for another try is due now."""
+    ids = backend.redis("zrange", f"loyalty:x:{{{SITE}}}:deliveries", "0",
+                        "-1").split()
+    for name in ids:
+        backend.redis("zadd", f"loyalty:x:{{{SITE}}}:deliveries", "XX", "1",
+                      name)
+
+
+def deliveries(backend, state):
+    found, cursor = [], ""
+    while True:
+        body = backend.call("GET", f"webhooks/deliveries?state={state}"
+                                   f"&limit=200{cursor}")[1]
+        found += body["deliveries"]
+        if "next_cursor" not in body:
+            return found
+        cursor = f"&cursor={body['next_cursor']}"
+
+
+def wait(condition, name, seconds=15):
+    deadline = time.monotonic() + seconds
+    good = condition()
+    while not good and time.monotonic() < deadline:
+        time.sleep(0.1)
+        good = condition()
+    TAP.ok(good, name, Merchant.seen[-3:])
+
+
+def is_signed(key, headers, body):
+    parts = dict(part.split("=", 1)
+                 for part in headers["Loyalty-Signature"].split(","))
+    wanted = hmac.new(key.encode(), parts["t"].encode() + b"." + body,
+                      hashlib.sha256).hexdigest()
+    return (hmac.compare_digest(wanted, parts["v1"])
+            and abs(time.time() - int(parts["t"])) < 60)
+
+
+def test_events(backend, port):
+    order(backend, "before")
+    TAP.ok(backend.redis("exists", f"loyalty:s:{{{SITE}}}:events") == "0",
+           "without a webhook no event is written")
+
+    settings(backend, [
+        {"id": "all", "url": f"http://127.0.0.1:{port}/ok", "events": ALL},
+        {"id": "some", "url": f"http://127.0.0.1:{port}/ok2",
+         "events": ["points.added"]},
+        {"id": "off", "url": f"http://127.0.0.1:{port}/off", "events": ALL,
+         "enabled": False}])
+    key = secret(backend, "all")
+    secret(backend, "some")
+    order(backend, "o1", "bea")
+
+    wait(lambda: len(Merchant.at("/ok")) == 3 and len(Merchant.at("/ok2")) == 1,
+         "an order is told to who wants it: applied, points, status")
+    events = {json.loads(body)["type"]: (headers, json.loads(body), body)
+              for _, headers, body in Merchant.at("/ok")}
+    TAP.ok(sorted(events) == ["order.applied", "points.added", "status.up"],
+           "its events", sorted(events))
+    TAP.ok(all(is_signed(key, headers, body)
+               for headers, _, body in events.values()),
+           "each is signed by the webhook's own secret")
+    TAP.ok(all(headers["Idempotency-Key"] == event["id"]
+               and event["site"] == SITE and set(event) == {
+                   "id", "type", "site", "at", "data"}
+               for headers, event, _ in events.values()),
+           "the id is the idempotency key")
+    # 2 000 pounds earn a point a pound; bronze begins at 1 000.
+    TAP.ok(events["points.added"][1]["data"].items() >= {
+        "member_id": "bea", "points": 2000, "kind": "earn",
+        "order_id": "o1"}.items()
+        and events["status.up"][1]["data"] == {"member_id": "bea",
+                                               "to": "bronze"}
+        and events["order.applied"][1]["data"].items() >= {
+            "order_id": "o1", "member_id": "bea", "total": 200000,
+            "status": "completed"}.items(), "and says what happened", events)
+
+    order(backend, "o1", "bea")
+    order(backend, "o1", "bea", status="cancelled")
+    wait(lambda: any(json.loads(body)["type"] == "status.down"
+                     for *_, body in Merchant.at("/ok")),
+         "a cancelled order takes the status back")
+    TAP.ok(len(Merchant.at("/ok")) == 5 and not Merchant.at("/off"),
+           "a duplicate is no event, and what is off hears nothing",
+           [body for *_, body in Merchant.at("/ok")])
+    TAP.ok(all(one["state"] == "done" and one["status"] == 200
+               for one in deliveries(backend, "done"))
+           and not deliveries(backend, "dead"), "all are done")
+
+
+def test_answers(backend, port):
+    names = ["500", "410", "302", "slow", "flaky", "unsigned"]
+    settings(backend, [
+        {"id": name, "url": f"http://127.0.0.1:{port}/{name}",
+         "events": ["order.applied"]} for name in names] + [
+        {"id": "away", "url": f"http://127.0.0.1:{free_port()}/",
+         "events": ["order.applied"]}])
+    for name in names[:-1] + ["away"]:
+        secret(backend, name)
+    order(backend, "o2")
+
+    wait(lambda: [one["webhook_id"] for one in deliveries(backend, "dead")]
+         == ["410"], "410 is dead at once")
+    wait(lambda: Merchant.at("/slow") and any(
+        one["webhook_id"] == "slow" for one in deliveries(backend, "done")),
+        "a slow answer is waited for")
+    wait(lambda: {(one["webhook_id"], one.get("error"))
+                  for one in deliveries(backend, "pending")
+                  if one["webhook_id"] in ("500", "302", "unsigned")} == {
+        ("500", "status 500"), ("302", "status 302"),
+        ("unsigned", "the webhook has no secret")},
+        "the others wait, and say why")
+    TAP.ok(not Merchant.at("/unsigned"), "nothing goes out unsigned")
+    TAP.ok(len(Merchant.at("/ok")) == 5, "a redirect is not followed")
+
+    for _ in range(2):
+        soon(backend)
+        time.sleep(1.5)
+    wait(lambda: any(one["webhook_id"] == "flaky" and one["tries"] == 3
+                     for one in deliveries(backend, "done")),
+         "the third try of one that fails twice is done")
+    TAP.ok(len({headers["Idempotency-Key"]
+                for _, headers, _ in Merchant.at("/flaky")}) == 1,
+           "all its tries have one key")
+
+    # A day after its first try.
+    for one in deliveries(backend, "pending"):
+        backend.redis("hset", f"loyalty:wd:{{{SITE}}}:{one['id']}", "f", "1")
+    soon(backend)
+    wait(lambda: {one["webhook_id"] for one in deliveries(backend, "dead")}
+         == {"410", "500", "302", "unsigned", "away"},
+         "what has failed for a day is dead", 25)
+
+    dead = {one["webhook_id"]: one["id"]
+            for one in deliveries(backend, "dead")}
+    settings(backend, [{"id": "500", "url": f"http://127.0.0.1:{port}/again",
+                        "events": ["order.applied"]}])
+    before = len(Merchant.at("/again"))
+    status, _ = backend.call("POST",
+                             f"webhooks/deliveries/{dead['500']}/replay")
+    wait(lambda: len(Merchant.at("/again")) == before + 1,
+         "a replay goes to where the webhook is now")
+    backend.call("POST", f"webhooks/deliveries/{dead['302']}/replay")
+    wait(lambda: any(one["id"] == dead["302"] and "deleted" in one["error"]
+                     for one in deliveries(backend, "dead")) and status == 202,
+         "one of a webhook that is deleted is dead again")
+
+
+def test_order_posts(backend):
+    stream = f"loyalty:s:{{{SITE}}}:posts"
+    backend.redis("xadd", stream, "*", "e", '{"order_id":"p1"}', "i",
+                  "journal-1", "u", "/slow-hook?x=1")
+    wait(lambda: Merchant.at("/base/slow-hook?x=1"),
+         "an order post of the edge is posted")
+    _, headers, body = Merchant.at("/base/slow-hook?x=1")[0]
+    TAP.ok(body == b'{"order_id":"p1"}'
+           and headers["Idempotency-Key"] == "journal-1"
+           and headers["Loyalty-Site"] == SITE, "as the edge would", headers)
+    TAP.ok(backend.redis("xlen", stream) == "0", "and leaves its stream")
+
+
+def test_kills(backend, port, orders=40):
+    settings(backend, [{"id": "k", "url": f"http://127.0.0.1:{port}/kills",
+                        "events": ["order.applied"]}])
+    secret(backend, "k")
+    for n in range(orders):
+        while order(backend, f"k{n}", total=1) not in (200, 201):
+            time.sleep(0.05)
+        if n % 15 == 5:
+            backend.kill_workers()
+        if n % 15 == 12:
+            backend.kill_redis()
+
+    def told():
+        soon(backend)
+        return {json.loads(body)["data"]["order_id"]
+                for *_, body in Merchant.at("/kills")} == {
+                    f"k{n}" for n in range(orders)}
+
+    wait(told, "kills of workers and Redis lose no event", 40)
+    keys = {}
+    for _, headers, body in Merchant.at("/kills"):
+        keys.setdefault(json.loads(body)["data"]["order_id"],
+                        set()).add(headers["Idempotency-Key"])
+    TAP.ok(all(len(found) == 1 for found in keys.values()),
+           "and make none twice: one key for each order",
+           {name: found for name, found in keys.items() if len(found) != 1})
+
+
+def test_stop(backend, port):
+    settings(backend, [{"id": "s", "url": f"http://127.0.0.1:{port}/slow",
+                        "events": ["order.applied"]}])
+    secret(backend, "s")
+    before = len(Merchant.at("/slow"))
+    order(backend, "last")
+    wait(lambda: len(Merchant.at("/slow")) > before, "a slow answer")
+    began = time.monotonic()
+    backend.nginx.terminate()
+    backend.nginx.wait(20)
+    TAP.ok(time.monotonic() - began < 1.5, "it is not waited for at the end",
+           time.monotonic() - began)
+
+
+def test_private(port):
+    with Backend() as backend:
+        settings(backend, [{"id": "p", "url": f"http://127.0.0.1:{port}/p",
+                            "events": ["order.applied"]}])
+        secret(backend, "p")
+        order(backend, "o1")
+        wait(lambda: any(one.get("error") == "the address is not public"
+                         for one in deliveries(backend, "pending")),
+             "without webhooks=any nothing goes to this machine")
+        TAP.ok(not Merchant.at("/p"), "nor did anything")
+
+
+def main():
+    port = serve()
+    with Backend(parameters=f"webhooks=any "
+                            f"order_post=http://127.0.0.1:{port}/base"
+                 ) as backend:
+        test_events(backend, port)
+        test_answers(backend, port)
+        test_order_posts(backend)
+        test_kills(backend, port)
+        test_stop(backend, port)
+    test_private(port)
+    TAP.done()
+
+
+main()
