@@ -421,7 +421,7 @@ is_passing_error(CURLcode code)
 }
 
 static void
-judge(const loyalty_transfer_result_t *result, answer_t *answer)
+judge(const loyalty_transfer_result_t *result, bool order, answer_t *answer)
 {
     answer->status = result->status;
     answer->retry_after = result->retry_after;
@@ -436,8 +436,8 @@ judge(const loyalty_transfer_result_t *result, answer_t *answer)
     } else if (result->status >= 200 && result->status < 300) {
         answer->outcome = OUTCOME_DONE;
     } else {
-        answer->outcome = result->status == GONE ? OUTCOME_DEAD
-                                                 : OUTCOME_LATER;
+        answer->outcome = result->status == GONE && !order ? OUTCOME_DEAD
+                                                           : OUTCOME_LATER;
         snprintf(answer->error, ERROR_SIZE, "status %ld", result->status);
     }
 }
@@ -482,7 +482,7 @@ post(loyalty_hooks_t *hooks, const loyalty_hook_t *hook, const char *url,
     }
 
     loyalty_transfer_run(transfer, LOYALTY_WEBHOOK_TIMEOUT, &result);
-    judge(&result, answer);
+    judge(&result, order, answer);
 }
 
 /* The request, and why there is none. */
