@@ -105,7 +105,6 @@ read_events(loyalty_reader_t *reader, json_t *value, void *target)
     size_t i, n;
 
     if (value == NULL) {
-        loyalty_report(reader, NULL, "is missing: a webhook wants some event");
         return;
     }
 
@@ -126,7 +125,8 @@ static const loyalty_field_t webhook_fields[] = {
     {.name = "url", .kind = LOYALTY_FIELD_STRING, .required = true,
      .check = check_webhook_url,
      .offset = offsetof(loyalty_webhook_t, url)},
-    {.name = "events", .kind = LOYALTY_FIELD_OTHER, .read = read_events,
+    {.name = "events", .kind = LOYALTY_FIELD_OTHER, .required = true,
+     .read = read_events,
      .offset = offsetof(loyalty_webhook_t, events)},
     {.name = "enabled", .kind = LOYALTY_FIELD_BOOL,
      .offset = offsetof(loyalty_webhook_t, enabled), .absent = true},
