@@ -29,7 +29,7 @@ typedef struct {
     int64_t units;
 } loyalty_batch_count_t;
 
-/* What the reward rules need to know of a member (loyalty_batch_rules.c). */
+/* What the reward rules need to know of a member (loyalty_batch_rules*.c). */
 typedef struct {
     bool earning;   /* an order of the batch may complete */
     bool undoing;   /* or be cancelled */
