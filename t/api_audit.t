@@ -46,7 +46,7 @@ POST /v1/sites/demo/members
 === TEST 4: what is refused is no change
 --- request
 PUT /v1/sites/demo/settings
-{"name":"Three","currency":"XXX?"}
+{"name":"Three","currency":"GB?"}
 --- error_code: 422
 --- response_body_like: error
 
