@@ -1,7 +1,7 @@
 /*
- * core/loyalty_ledger.c against worked examples of other engines' published
- * tests: the "ledger" section of cases/examples.json of the folder that SHARED
- * names.
+ * core/loyalty_ledger.c against what other engines publish: the "ledger" of
+ * cases/examples.json in the folder that SHARED names, and of
+ * t/data/published.json.
  */
 
 #include "world.h"
@@ -265,21 +265,14 @@ assert_expected(const char *id, json_t *expected, json_t *result)
 }
 
 static void
-the_shared_examples_come_out(void **state)
+replay_all(const char *path)
 {
-    const char *shared = getenv("SHARED");
-    json_t *examples, *example, *given, *result;
-    char path[4096];
+    json_t *examples = json_load_file(path, 0, NULL), *example, *given, *result;
     replay_t replay;
     size_t i;
 
-    (void)state;
-
-    snprintf(path, sizeof(path), "%s/cases/examples.json",
-             shared == NULL ? "../shared" : shared);
-    examples = json_load_file(path, 0, NULL);
     if (examples == NULL) {
-        print_message("# %s is not there: examples skipped\n", path);
+        print_message("# no %s\n", path);
         skip();
     }
 
@@ -302,11 +295,33 @@ the_shared_examples_come_out(void **state)
     json_decref(examples);
 }
 
+static void
+the_shared_examples_come_out(void **state)
+{
+    const char *shared = getenv("SHARED");
+    char path[4096];
+
+    (void)state;
+
+    snprintf(path, sizeof(path), "%s/cases/examples.json",
+             shared == NULL ? "../shared" : shared);
+    replay_all(path);
+}
+
+static void
+the_published_examples_come_out(void **state)
+{
+    (void)state;
+
+    replay_all("t/data/published.json");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_shared_examples_come_out),
+        cmocka_unit_test(the_published_examples_come_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
