@@ -26,6 +26,7 @@ loyalty_commands_reset(loyalty_commands_t *commands)
 {
     commands->len = 0;
     commands->count = 0;
+    commands->watches = false;
     commands->failed = false;
 }
 
@@ -106,6 +107,7 @@ loyalty_command(loyalty_commands_t *commands, const char *name, size_t argc)
 
     commands->len = (size_t)(head(p, '*', argc) - commands->data);
     commands->count++;
+    commands->watches = commands->watches || strcmp(name, "WATCH") == 0;
     loyalty_arg_text(commands, name);
 }
 
@@ -201,5 +203,6 @@ loyalty_commands_append(loyalty_commands_t *commands,
         memcpy(p, from->data, from->len);
         commands->len += from->len;
         commands->count += from->count;
+        commands->watches = commands->watches || from->watches;
     }
 }

@@ -15,6 +15,7 @@ typedef struct {
     size_t len;
     size_t capacity;
     size_t count; /* commands begun, and so replies to come */
+    bool watches; /* a WATCH is among them */
     bool failed;
 } loyalty_commands_t;
 

@@ -206,6 +206,8 @@ loyalty_link_open(loyalty_link_t *link, const loyalty_store_conf_t *conf,
         return away(link, "cannot connect to", link->context->errstr, error);
     }
 
+    link->connected++;
+
     /* A write that the peer does not take ends here, not never. */
     redisSetTimeout(link->context, timeout);
 

@@ -20,6 +20,7 @@ typedef struct {
     int64_t retry_at;            /* monotonic ms; no attempt before it */
     int pause;                   /* ms, doubled with each failure */
     size_t owed;                 /* replies sent for and not yet received */
+    uint64_t connected;          /* how often: which connection this is */
 } loyalty_link_t;
 
 /* Monotonic milliseconds. */

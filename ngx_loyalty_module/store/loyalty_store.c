@@ -26,6 +26,12 @@ struct loyalty_store_s {
     size_t addr;      /* the configured address to try next */
     uint16_t *slots;  /* cluster */
     bool mapped;      /* slots, or the sentinel's answer, are there */
+
+    /* The transaction: where it WATCHes, and by which connection. */
+    const loyalty_link_t *watching; /* NULL: nothing is watched */
+    uint64_t connected;
+    bool broken; /* it WATCHes by two, and so by none */
+
     char error[LOYALTY_STORE_ERROR_SIZE];
 };
 
@@ -398,6 +404,37 @@ is_moving(const redisReply *reply)
            || loyalty_reply_is_error(reply, "TRYAGAIN");
 }
 
+/*
+ * A link connects anew without a word; what an earlier call WATCHed is then
+ * forgotten, while later calls of the transaction WATCH by the new connection.
+ */
+static void
+note_watch(loyalty_store_t *store, const loyalty_link_t *link)
+{
+    if (store->watching == NULL) {
+        store->watching = link;
+        store->connected = link->connected;
+    } else if (store->watching != link
+               || store->connected != link->connected) {
+        store->broken = true;
+    }
+}
+
+static bool
+still_watches(const loyalty_store_t *store, const loyalty_link_t *link)
+{
+    return store->watching == NULL
+           || (store->watching == link && store->connected == link->connected
+               && !store->broken);
+}
+
+static void
+forget_watch(loyalty_store_t *store)
+{
+    store->watching = NULL;
+    store->broken = false;
+}
+
 loyalty_store_result_t
 loyalty_store_send(loyalty_store_t *store, loyalty_str_t site,
                    const loyalty_commands_t *commands)
@@ -408,6 +445,10 @@ loyalty_store_send(loyalty_store_t *store, loyalty_str_t site,
     result = find(store, site, &link);
     if (result != LOYALTY_STORE_OK) {
         return result;
+    }
+
+    if (commands->watches) {
+        note_watch(store, link);
     }
 
     result = loyalty_link_send(link, commands, store->error);
@@ -503,6 +544,7 @@ loyalty_store_call(loyalty_store_t *store, loyalty_str_t site,
             result = loyalty_store_receive(store, site, replies);
         }
         if (result != LOYALTY_STORE_OK) {
+            forget_watch(store); /* the caller knows, and begins again */
             return result;
         }
 
@@ -592,9 +634,11 @@ loyalty_store_exec_send(loyalty_store_t *store, loyalty_str_t site,
                         const loyalty_commands_t *commands)
 {
     loyalty_link_t *link = current(store, site);
+    bool watches = still_watches(store, link);
 
-    /* Another connection than the one that watches would watch nothing. */
-    if (link->context == NULL || loyalty_link_is_stale(link)) {
+    forget_watch(store);
+
+    if (!watches || link->context == NULL || loyalty_link_is_stale(link)) {
         loyalty_link_close(link);
         return failed(store, LOYALTY_STORE_CONFLICT,
                       "the watching connection was lost");
@@ -630,7 +674,14 @@ loyalty_store_unwatch(loyalty_store_t *store, loyalty_str_t site)
     loyalty_commands_t command;
     redisReply *reply;
 
+    forget_watch(store);
+
     if (link->context == NULL) {
+        return;
+    }
+
+    if (loyalty_link_is_stale(link)) {
+        loyalty_link_close(link);
         return;
     }
 
