@@ -2,10 +2,13 @@
  * Order events applied per second, beside Redis taking the very same commands
  * ready-made, in the same sends.  "metric value" lines.
  *
- *   bench SOCKET EVENTS     EVENTS: one order event as JSON a line
+ *   bench SOCKET EVENTS [SITE]     EVENTS: one order event as JSON a line
+ *
+ * SITE is there already; without it, one is made in an emptied Redis.
  *
  * The link's send is wrapped (ld --wrap): what goes over the wire while the
- * stream is applied is kept, and sent again to a Redis in the same state.
+ * stream is applied is kept, and sent again to a Redis in the same state, from
+ * a dump of before (so it must let DEBUG RELOAD pass).
  */
 
 #include <hiredis/hiredis.h>
@@ -37,12 +40,18 @@ loyalty_store_result_t __wrap_loyalty_link_send(loyalty_link_t *link,
                                                 char *error);
 
 static double
-seconds(void)
+read_clock(clockid_t id)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(id, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static double
+seconds(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
 }
 
 loyalty_store_result_t
@@ -88,12 +97,25 @@ must(redisContext *redis, redisReply *reply)
     freeReplyObject(reply);
 }
 
-/* An empty Redis with a site and the events in its stream. */
+/* An empty Redis with a site. */
+static void
+make_site(redisContext *redis)
+{
+    must(redis, redisCommand(redis, "FLUSHALL"));
+    must(redis, redisCommand(redis, "SADD loyalty:sites demo"));
+    must(redis,
+         redisCommand(redis, "SET loyalty:p:{demo} %s",
+                      "{\"version\":1,\"settings\":{\"id\":\"demo\",\"name\":"
+                      "\"D\",\"currency\":\"GBP\",\"time_zone\":\"UTC\","
+                      "\"locales\":[\"en\"],\"active\":true}}"));
+}
+
+/* The events into the site's stream. */
 static size_t
-fill(redisContext *redis, const char *path)
+fill(redisContext *redis, const char *path, const char *site)
 {
     FILE *file = fopen(path, "r");
-    char *line = NULL, id[32];
+    char *line = NULL;
     size_t size = 0, n = 0, i;
     void *reply;
     ssize_t len;
@@ -103,18 +125,10 @@ fill(redisContext *redis, const char *path)
         exit(1);
     }
 
-    must(redis, redisCommand(redis, "FLUSHALL"));
-    must(redis, redisCommand(redis, "SADD loyalty:sites demo"));
-    must(redis,
-         redisCommand(redis, "SET loyalty:p:{demo} %s",
-                      "{\"version\":1,\"settings\":{\"id\":\"demo\",\"name\":"
-                      "\"D\",\"currency\":\"GBP\",\"time_zone\":\"UTC\","
-                      "\"locales\":[\"en\"],\"active\":true}}"));
-
     while ((len = getline(&line, &size, file)) > 0) {
-        snprintf(id, sizeof(id), "%zu-1", ++n);
-        redisAppendCommand(redis, "XADD loyalty:s:{demo}:orders %s e %b i j",
-                           id, line, (size_t)len);
+        n++;
+        redisAppendCommand(redis, "XADD loyalty:s:{%s}:orders * e %b i j",
+                           site, line, (size_t)len);
         if (n % 256 == 0) {
             for (i = 0; i < 256; i++) {
                 redisGetReply(redis, &reply);
@@ -211,10 +225,10 @@ main(int argc, char **argv)
     size_t n, last, i, commands = 0, bytes = 0, batches = 0;
     char socket[512];
     redisContext *redis;
-    double applied, replayed;
+    double applied, replayed, own;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s SOCKET EVENTS\n", argv[0]);
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: %s SOCKET EVENTS [SITE]\n", argv[0]);
         return 2;
     }
 
@@ -225,9 +239,15 @@ main(int argc, char **argv)
     }
 
     snprintf(socket, sizeof(socket), "unix:%s", argv[1]);
-    n = fill(redis, argv[2]);
+    if (argc == 3) {
+        make_site(redis);
+    }
+    n = fill(redis, argv[2], argc == 4 ? argv[3] : "demo");
+    must(redis, redisCommand(redis, "SAVE"));
+    own = read_clock(CLOCK_PROCESS_CPUTIME_ID);
     applied = apply(socket, &last);
-    fill(redis, argv[2]);
+    own = read_clock(CLOCK_PROCESS_CPUTIME_ID) - own;
+    must(redis, redisCommand(redis, "DEBUG RELOAD NOSAVE"));
     replayed = replay(redis, last);
 
     for (i = 0; i <= last; i++) {
@@ -240,6 +260,7 @@ main(int argc, char **argv)
     printf("apply_events_per_second %.0f\n", (double)n / applied);
     printf("apply_redis_alone_per_second %.0f\n", (double)n / replayed);
     printf("apply_ratio %.3f\n", replayed / applied);
+    printf("apply_own_cpu_us_per_event %.1f\n", own / (double)n * 1e6);
     printf("apply_events_per_batch %.1f\n", (double)n / (double)batches);
     printf("apply_commands_per_event %.2f\n", (double)commands / (double)n);
     printf("apply_bytes_per_event %.0f\n", (double)bytes / (double)n);

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # Order events applied per second (t/bench/apply.c), over a month of real
-# orders, medians of five runs:  t/bench/apply.sh [orders.jsonl.gz...]
+# orders, medians of five runs:  t/bench/apply.sh [orders.jsonl.gz...], or
+# `build` alone.
 # Redis is set as conf/redis.conf has it: every transaction is on disk.
 
 . "$(dirname "$0")/../../scripts/common.sh"
 
-[ $# -gt 0 ] || set -- "$ROOT/../shared/data/online-retail/orders-2010-12.jsonl.gz"
-dir=$(mktemp -d)
 mkdir -p "$BUILD/bench"
 
 module=$ROOT/ngx_loyalty_module
@@ -14,7 +13,11 @@ cc -std=c11 -D_GNU_SOURCE -O2 -I"$module/core" -I"$module/store" \
     -I"$module/backend" "$ROOT/t/bench/apply.c" "$module"/core/*.c \
     "$module"/store/*.c "$module"/backend/loyalty_apply*.c \
     -Wl,--wrap=loyalty_link_send -o "$BUILD/bench/apply" \
-    -l:libhiredis.a -ljansson -lpcre2-8 -lcrypto
+    -l:libhiredis.a -ljansson -lpcre2-8 -lcrypto -licui18n -licuuc
+
+[ "${1-}" != build ] || exit 0
+[ $# -gt 0 ] || set -- "$ROOT/../shared/data/online-retail/orders-2010-12.jsonl.gz"
+dir=$(mktemp -d)
 
 python3 - "$@" >"$dir/events" <<'END'
 import gzip, json, sys
@@ -40,7 +43,7 @@ for name in sys.argv[1:]:
 END
 
 redis-server "$ROOT/conf/redis.conf" --unixsocket "$dir/redis.sock" \
-    --dir "$dir" >"$dir/redis.log" 2>&1 &
+    --dir "$dir" --enable-debug-command local >"$dir/redis.log" 2>&1 &
 redis=$!
 # shellcheck disable=SC2064
 trap "kill $redis; wait; rm -rf '$dir'" EXIT

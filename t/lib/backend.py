@@ -29,11 +29,11 @@ class UnixConnection(http.client.HTTPConnection):
 
 class Backend:
     """`http` is put into the http block; FOLDER in it is the test's folder.
-    `parameters` are those of loyalty_backend."""
+    `parameters` are those of loyalty_backend, `redis` options of Redis."""
 
-    def __init__(self, http="", files=None, parameters=""):
+    def __init__(self, http="", files=None, parameters="", redis=()):
         self.http, self.files = http, files or {}
-        self.parameters = parameters
+        self.parameters, self.redis_options = parameters, redis
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="loyalty-")
@@ -90,7 +90,7 @@ class Backend:
         self.redis_process = subprocess.Popen(
             ["redis-server", ROOT / "conf" / "redis.conf", "--unixsocket",
              f"{self.dir}/redis.sock", "--unixsocketperm", "777", "--dir",
-             self.dir], stdout=subprocess.DEVNULL)
+             self.dir, *self.redis_options], stdout=subprocess.DEVNULL)
         self.wait_for(lambda: self.redis("ping") == "PONG",
                       "Redis does not come up")
 
