@@ -172,27 +172,6 @@ list_sites(loyalty_apply_t *apply)
     return result;
 }
 
-/* One line when it changes, not one a turn. */
-static void
-note(loyalty_apply_t *apply, loyalty_store_result_t result)
-{
-    if (result == apply->last || result == LOYALTY_STORE_STOPPED) {
-        return;
-    }
-
-    apply->last = result;
-
-    if (result == LOYALTY_STORE_OK) {
-        loyalty_apply_say(&apply->tools, LOYALTY_LOG_NOTICE,
-                          "loyalty: applying orders goes on");
-    } else {
-        loyalty_apply_say(&apply->tools, LOYALTY_LOG_ERROR,
-                          "loyalty: orders are not applied (%s): %s",
-                          loyalty_store_result_name(result),
-                          loyalty_store_error(apply->tools.store));
-    }
-}
-
 static bool
 is_stopping(const loyalty_apply_t *apply)
 {
@@ -227,7 +206,8 @@ loyalty_apply_run(loyalty_apply_t *apply)
         result = one != LOYALTY_STORE_OK ? one : result;
     }
 
-    note(apply, result);
+    loyalty_apply_note(&apply->tools, &apply->last, result,
+                       "applying orders goes on", "orders are not applied");
 
     if (result != LOYALTY_STORE_OK) {
         return REST_AWAY;

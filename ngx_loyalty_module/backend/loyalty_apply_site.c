@@ -33,6 +33,27 @@ loyalty_apply_say(const loyalty_apply_tools_t *tools,
     tools->log(tools->log_data, level, text);
 }
 
+void
+loyalty_apply_note(const loyalty_apply_tools_t *tools,
+                   loyalty_store_result_t *last,
+                   loyalty_store_result_t result, const char *good,
+                   const char *bad)
+{
+    if (result == *last || result == LOYALTY_STORE_STOPPED) {
+        return;
+    }
+
+    *last = result;
+
+    if (result == LOYALTY_STORE_OK) {
+        loyalty_apply_say(tools, LOYALTY_LOG_NOTICE, "loyalty: %s", good);
+    } else {
+        loyalty_apply_say(tools, LOYALTY_LOG_ERROR, "loyalty: %s (%s): %s",
+                          bad, loyalty_store_result_name(result),
+                          loyalty_store_error(tools->store));
+    }
+}
+
 loyalty_instant_t
 loyalty_apply_clock(void)
 {

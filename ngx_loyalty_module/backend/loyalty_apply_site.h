@@ -57,6 +57,13 @@ void loyalty_apply_say(const loyalty_apply_tools_t *tools,
                        loyalty_log_level_t level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* One line when it changes, not one a turn: "loyalty: GOOD", or "loyalty: BAD
+ * (why)".  *last is the result as the log has it. */
+void loyalty_apply_note(const loyalty_apply_tools_t *tools,
+                        loyalty_store_result_t *last,
+                        loyalty_store_result_t result, const char *good,
+                        const char *bad);
+
 /* UTC milliseconds, from the clock. */
 loyalty_instant_t loyalty_apply_clock(void);
 

@@ -514,27 +514,6 @@ release_holds(loyalty_jobs_t *jobs, site_t *site, const redisReply *due,
     return result == LOYALTY_STORE_FENCED ? LOYALTY_STORE_OK : result;
 }
 
-/* One line when it changes, not one a turn. */
-static void
-note(loyalty_jobs_t *jobs, loyalty_store_result_t result)
-{
-    if (result == jobs->last || result == LOYALTY_STORE_STOPPED) {
-        return;
-    }
-
-    jobs->last = result;
-
-    if (result == LOYALTY_STORE_OK) {
-        loyalty_apply_say(&jobs->tools, LOYALTY_LOG_NOTICE,
-                          "loyalty: jobs go on");
-    } else {
-        loyalty_apply_say(&jobs->tools, LOYALTY_LOG_ERROR,
-                          "loyalty: jobs are not run (%s): %s",
-                          loyalty_store_result_name(result),
-                          loyalty_store_error(jobs->tools.store));
-    }
-}
-
 static bool
 is_stopping(const loyalty_jobs_t *jobs)
 {
@@ -588,7 +567,8 @@ loyalty_jobs_run(loyalty_jobs_t *jobs)
 
     loyalty_replies_free(&replies);
     loyalty_arena_reset(&jobs->arena);
-    note(jobs, result);
+    loyalty_apply_note(&jobs->tools, &jobs->last, result,
+                       "jobs go on", "jobs are not run");
 
     return result != LOYALTY_STORE_OK ? REST_AWAY : busy ? 0 : REST;
 }

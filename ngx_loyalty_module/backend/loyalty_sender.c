@@ -28,14 +28,10 @@
 #include "loyalty_member_change.h"
 #include "loyalty_message.h"
 #include "loyalty_retry.h"
-#include "loyalty_sites.h"
+#include "loyalty_rounds.h"
 #include "loyalty_tracks.h"
 #include "loyalty_wallet.h"
 
-#define SITES_EVERY 1000 /* ms between looks at the list of sites */
-#define REST 500
-#define REST_AWAY 200
-#define WORK 200 /* ms of one run */
 #define DUE_MAX 64
 #define TRIES 10 /* of a transaction */
 #define CODES 10 /* that may be somebody's already */
@@ -65,18 +61,13 @@ typedef enum {
 } claim_t;
 
 struct loyalty_sender_s {
-    const loyalty_store_conf_t *conf;
     loyalty_apply_tools_t tools; /* without batches */
     loyalty_delivery_t *delivery;
     loyalty_str_t secret;
     loyalty_member_change_t change;
     loyalty_formats_t formats;
     loyalty_arena_t letter; /* of a message */
-    loyalty_str_t *sites;   /* of `listed` */
-    size_t nsites;
-    loyalty_arena_t listed;
-    int64_t sites_at;
-    loyalty_store_result_t last;
+    loyalty_rounds_t rounds;
 
     /* Of the message being claimed. */
     loyalty_scope_t scope;
@@ -86,6 +77,9 @@ struct loyalty_sender_s {
     loyalty_replies_t content;
     char code[LOYALTY_CODE_MAX + 1];
 };
+
+static loyalty_store_result_t serve(void *data, const loyalty_scope_t *scope,
+                                    int64_t until, int *rest);
 
 loyalty_sender_t *
 loyalty_sender_create(const loyalty_store_conf_t *conf,
@@ -98,8 +92,15 @@ loyalty_sender_create(const loyalty_store_conf_t *conf,
         return NULL;
     }
 
-    sender->conf = conf;
     sender->secret = secret;
+    sender->rounds = (loyalty_rounds_t){
+        .conf = conf,
+        .tools = &sender->tools,
+        .good = "sending messages goes on",
+        .bad = "messages are not sent",
+        .serve = serve,
+        .data = sender,
+    };
     sender->tools.log = log;
     sender->tools.log_data = data;
     sender->tools.store = loyalty_store_open(conf);
@@ -107,7 +108,7 @@ loyalty_sender_create(const loyalty_store_conf_t *conf,
     sender->delivery = loyalty_delivery_create(delivery, conf->stopping);
     loyalty_commands_init(&sender->tools.commands);
     loyalty_arena_init(&sender->letter, 0);
-    loyalty_arena_init(&sender->listed, 0);
+    loyalty_rounds_init(&sender->rounds);
     loyalty_member_change_init(&sender->change, sender->tools.store,
                                sender->tools.programs);
 
@@ -126,7 +127,7 @@ loyalty_sender_free(loyalty_sender_t *sender)
     loyalty_replies_free(&sender->content);
     loyalty_member_change_free(&sender->change);
     loyalty_arena_free(&sender->letter);
-    loyalty_arena_free(&sender->listed);
+    loyalty_rounds_free(&sender->rounds);
     loyalty_delivery_free(sender->delivery);
     loyalty_programs_free(sender->tools.programs);
     loyalty_commands_free(&sender->tools.commands);
@@ -899,12 +900,6 @@ drop(loyalty_sender_t *sender, loyalty_str_t id)
     return result;
 }
 
-static bool
-is_stopping(const loyalty_sender_t *sender)
-{
-    return sender->conf->stopping != NULL && sender->conf->stopping();
-}
-
 /* The site's due messages, while the time lasts; *rest becomes shorter where
  * there is more to do. */
 static loyalty_store_result_t
@@ -929,7 +924,8 @@ send_site(loyalty_sender_t *sender, int64_t until, int *rest)
     }
 
     for (i = 0; result == LOYALTY_STORE_OK && i < messages.count; i++) {
-        if (is_stopping(sender) || loyalty_link_now() >= until) {
+        if (loyalty_rounds_stopping(&sender->rounds)
+            || loyalty_link_now() >= until) {
             *rest = 0;
             break;
         }
@@ -970,42 +966,20 @@ send_site(loyalty_sender_t *sender, int64_t until, int *rest)
     return result;
 }
 
-/* One line when it changes, not one a turn. */
-static void
-note(loyalty_sender_t *sender, loyalty_store_result_t result)
-{
-    if (result == sender->last || result == LOYALTY_STORE_STOPPED) {
-        return;
-    }
-
-    sender->last = result;
-
-    if (result == LOYALTY_STORE_OK) {
-        loyalty_apply_say(&sender->tools, LOYALTY_LOG_NOTICE,
-                          "loyalty: sending messages goes on");
-    } else {
-        loyalty_apply_say(&sender->tools, LOYALTY_LOG_ERROR,
-                          "loyalty: messages are not sent (%s): %s",
-                          loyalty_store_result_name(result),
-                          loyalty_store_error(sender->tools.store));
-    }
-}
-
 static loyalty_store_result_t
-list_sites(loyalty_sender_t *sender)
+serve(void *data, const loyalty_scope_t *scope, int64_t until, int *rest)
 {
+    loyalty_sender_t *sender = data;
     loyalty_store_result_t result;
+    bool busy = false;
 
-    if (loyalty_link_now() < sender->sites_at) {
-        return LOYALTY_STORE_OK;
+    sender->scope = *scope;
+    result = send_site(sender, until, rest);
+    if (result == LOYALTY_STORE_OK && sender->secret.len != 0) {
+        result = loyalty_tracks_apply(&sender->change, scope, &busy);
     }
-
-    loyalty_arena_reset(&sender->listed);
-    sender->nsites = 0;
-    result = loyalty_sites(sender->tools.store, sender->conf->prefix,
-                           &sender->listed, &sender->sites, &sender->nsites);
-    if (result == LOYALTY_STORE_OK) {
-        sender->sites_at = loyalty_link_now() + SITES_EVERY;
+    if (busy) {
+        *rest = 0;
     }
 
     return result;
@@ -1014,24 +988,5 @@ list_sites(loyalty_sender_t *sender)
 int
 loyalty_sender_run(loyalty_sender_t *sender)
 {
-    loyalty_store_result_t result = list_sites(sender), one;
-    int64_t until = loyalty_link_now() + WORK;
-    int rest = REST;
-    bool busy = false;
-    size_t i;
-
-    for (i = 0; i < sender->nsites && result != LOYALTY_STORE_AWAY
-                && !is_stopping(sender); i++) {
-        sender->scope = (loyalty_scope_t){sender->conf->prefix,
-                                          sender->sites[i]};
-        one = send_site(sender, until + (int64_t)i * WORK, &rest);
-        if (one == LOYALTY_STORE_OK && sender->secret.len != 0) {
-            one = loyalty_tracks_apply(&sender->change, &sender->scope, &busy);
-        }
-        result = one != LOYALTY_STORE_OK ? one : result;
-    }
-
-    note(sender, result);
-
-    return result != LOYALTY_STORE_OK ? REST_AWAY : busy ? 0 : rest;
+    return loyalty_rounds_run(&sender->rounds);
 }

@@ -1,0 +1,237 @@
+/*
+ * A delivery that is due:
+ *
+ *   claim    WATCH wd   MULTI ... tries + 1, due again later    EXEC
+ *   POST     no transaction, no lock
+ *   record   WATCH wd   MULTI ... done | dead | later           EXEC
+ *
+ * Of two workers that claim the same, one finds its transaction refused.  An
+ * outcome is recorded by who made the last try alone.
+ */
+
+#include "loyalty_hooks_private.h"
+
+#include <sys/random.h>
+
+#include "loyalty_retry.h"
+
+#define TRIES 10 /* of a transaction */
+#define CLAIM_MARGIN 10000 /* ms for what comes before and after the call */
+
+static const loyalty_retry_t event_retry = {
+    .first = 10 * LOYALTY_SECOND,
+    .longest = LOYALTY_HOUR,
+    .within = LOYALTY_DAY,
+};
+
+/* An order must arrive, however long it takes. */
+static const loyalty_retry_t order_retry = {
+    .first = 10 * LOYALTY_SECOND,
+    .longest = LOYALTY_HOUR,
+};
+
+static void
+write_outcome(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
+              const loyalty_hooks_answer_t *answer)
+{
+    loyalty_commands_t *commands = &hooks->tools.commands;
+    loyalty_instant_t now = loyalty_apply_clock(), again;
+    uint32_t random = (uint32_t)now;
+
+    (void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
+
+    loyalty_hooks_command(hooks, "HSET", 6, "wd", hook->id);
+    loyalty_arg_text(commands, "c");
+    loyalty_arg_int(commands, answer->status);
+    loyalty_arg_text(commands, "m");
+    loyalty_arg_text(commands, answer->error);
+
+    if (answer->outcome == LOYALTY_HOOKS_DONE) {
+        loyalty_hook_end(hook, "done", now, &hooks->scope, commands);
+        return;
+    }
+
+    again = answer->outcome == LOYALTY_HOOKS_DEAD
+                ? LOYALTY_NEVER
+                : loyalty_retry_at(hook->uri.len != 0 ? &order_retry
+                                                      : &event_retry,
+                                   (int32_t)hook->tries, hook->first_try, now,
+                                   answer->retry_after, random);
+    if (again == LOYALTY_NEVER) {
+        loyalty_hook_end(hook, "dead", now, &hooks->scope, commands);
+    } else {
+        loyalty_hooks_command(hooks, "ZADD", 5, "x", loyalty_str("deliveries"));
+        loyalty_arg_text(commands, "XX");
+        loyalty_arg_int(commands, again);
+        loyalty_arg(commands, hook->id);
+    }
+}
+
+/* Only by who made the last try: a claim may have run out. */
+static loyalty_store_result_t
+record(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
+       const loyalty_hooks_answer_t *answer)
+{
+    loyalty_commands_t *commands = &hooks->tools.commands;
+    loyalty_store_result_t result = LOYALTY_STORE_CONFLICT;
+    loyalty_replies_t replies;
+    loyalty_hook_t now;
+    int tries;
+
+    loyalty_replies_init(&replies);
+
+    for (tries = 0; tries < TRIES && result == LOYALTY_STORE_CONFLICT;
+         tries++) {
+        loyalty_commands_reset(commands);
+        loyalty_hooks_command(hooks, "WATCH", 2, "wd", hook->id);
+        loyalty_hooks_command(hooks, "HGETALL", 2, "wd", hook->id);
+        result = loyalty_hooks_call(hooks, &replies);
+        if (result != LOYALTY_STORE_OK) {
+            break;
+        }
+
+        if (!loyalty_hook_read(replies.list[1], hook->id, &now)
+            || !loyalty_str_eq(now.state, loyalty_str("pending"))
+            || now.tries != hook->tries) {
+            loyalty_store_unwatch(hooks->tools.store, hooks->scope.site);
+            break;
+        }
+
+        loyalty_commands_reset(commands);
+        loyalty_command(commands, "MULTI", 1);
+        write_outcome(hooks, hook, answer);
+        result = loyalty_hooks_execute(hooks);
+    }
+
+    loyalty_replies_free(&replies);
+    return result;
+}
+
+static loyalty_store_result_t
+postpone(loyalty_hooks_t *hooks, loyalty_str_t id, loyalty_instant_t at)
+{
+    loyalty_commands_t *commands = &hooks->tools.commands;
+    loyalty_store_result_t result;
+    loyalty_replies_t replies;
+
+    loyalty_replies_init(&replies);
+    loyalty_commands_reset(commands);
+    loyalty_hooks_command(hooks, "ZADD", 5, "x", loyalty_str("deliveries"));
+    loyalty_arg_text(commands, "XX");
+    loyalty_arg_int(commands, at);
+    loyalty_arg(commands, id);
+    result = loyalty_hooks_call(hooks, &replies);
+    loyalty_replies_free(&replies);
+
+    return result;
+}
+
+/* The try is counted, and due again when this worker may be thought dead. */
+static loyalty_store_result_t
+claim(loyalty_hooks_t *hooks, loyalty_hook_t *hook)
+{
+    loyalty_commands_t *commands = &hooks->tools.commands;
+    loyalty_instant_t now = loyalty_apply_clock();
+
+    loyalty_commands_reset(commands);
+    loyalty_command(commands, "MULTI", 1);
+    loyalty_hooks_command(hooks, "HINCRBY", 4, "wd", hook->id);
+    loyalty_arg_text(commands, "y");
+    loyalty_arg_int(commands, 1);
+    loyalty_hooks_command(hooks, "HSETNX", 4, "wd", hook->id);
+    loyalty_arg_text(commands, "f");
+    loyalty_arg_int(commands, now);
+    loyalty_hooks_command(hooks, "ZADD", 5, "x", loyalty_str("deliveries"));
+    loyalty_arg_text(commands, "XX");
+    loyalty_arg_int(commands, now + LOYALTY_WEBHOOK_TIMEOUT + CLAIM_MARGIN);
+    loyalty_arg(commands, hook->id);
+
+    hook->tries++;
+    if (hook->first_try == LOYALTY_UNKNOWN) {
+        hook->first_try = now;
+    }
+
+    return loyalty_hooks_execute(hooks);
+}
+
+static loyalty_store_result_t
+drop(loyalty_hooks_t *hooks, loyalty_str_t id)
+{
+    loyalty_commands_t *commands = &hooks->tools.commands;
+
+    loyalty_commands_reset(commands);
+    loyalty_command(commands, "MULTI", 1);
+    loyalty_hooks_command(hooks, "ZREM", 3, "x", loyalty_str("deliveries"));
+    loyalty_arg(commands, id);
+
+    return loyalty_hooks_execute(hooks);
+}
+
+loyalty_store_result_t
+loyalty_hooks_deliver(loyalty_hooks_t *hooks, loyalty_str_t id)
+{
+    loyalty_commands_t *commands = &hooks->tools.commands;
+    loyalty_store_result_t result;
+    loyalty_replies_t replies, more;
+    loyalty_str_t due, secret;
+    loyalty_hook_t hook;
+    loyalty_hooks_answer_t answer;
+    int64_t at, rest;
+
+    loyalty_replies_init(&replies);
+    loyalty_replies_init(&more);
+    loyalty_arena_reset(&hooks->arena);
+    loyalty_commands_reset(commands);
+    loyalty_hooks_command(hooks, "WATCH", 2, "wd", id);
+    loyalty_hooks_command(hooks, "HGETALL", 2, "wd", id);
+    loyalty_hooks_command(hooks, "ZSCORE", 3, "x", loyalty_str("deliveries"));
+    loyalty_arg(commands, id);
+    result = loyalty_hooks_call(hooks, &replies);
+
+    if (result != LOYALTY_STORE_OK) {
+        loyalty_replies_free(&replies);
+        return result;
+    }
+
+    if (!loyalty_reply_str(replies.list[2], &due)) {
+        result = LOYALTY_STORE_MALFORMED;
+    } else if (due.data == NULL || !loyalty_str_int(due, &at)
+               || at > loyalty_apply_clock()) {
+        result = LOYALTY_STORE_CONFLICT;
+    } else if (!loyalty_hook_read(replies.list[1], id, &hook)
+               || !loyalty_str_eq(hook.state, loyalty_str("pending"))) {
+        result = drop(hooks, id);
+        loyalty_replies_free(&replies);
+        return result;
+    } else if ((rest = loyalty_hooks_rest(hooks, hook.webhook)) != 0) {
+        loyalty_store_unwatch(hooks->tools.store, hooks->scope.site);
+        result = postpone(hooks, id, loyalty_apply_clock() + rest);
+        loyalty_replies_free(&replies);
+        return result;
+    } else {
+        result = claim(hooks, &hook);
+    }
+
+    if (result == LOYALTY_STORE_OK) {
+        loyalty_commands_reset(commands);
+        loyalty_hooks_command(hooks, "HGET", 3, "x", loyalty_str("secrets"));
+        loyalty_arg(commands, hook.webhook);
+        result = loyalty_hooks_call(hooks, &more);
+    } else {
+        loyalty_store_unwatch(hooks->tools.store, hooks->scope.site);
+    }
+
+    if (result == LOYALTY_STORE_OK) {
+        result = loyalty_reply_str(more.list[0], &secret)
+                     ? loyalty_hooks_post(hooks, &hook, secret, &answer)
+                     : LOYALTY_STORE_MALFORMED;
+    }
+
+    if (result == LOYALTY_STORE_OK && answer.outcome != LOYALTY_HOOKS_STOPPED) {
+        result = record(hooks, &hook, &answer);
+    }
+
+    loyalty_replies_free(&replies);
+    loyalty_replies_free(&more);
+    return result;
+}
