@@ -451,22 +451,40 @@ loyalty_ledger_start(loyalty_ledger_t *ledger, const loyalty_lot_t *lot,
     return LOYALTY_OK;
 }
 
+/* Lots of one order and one time: the second has what its offers add, where
+ * these came to be known later. */
+static bool
+is_twin(const loyalty_lot_t *a, const loyalty_lot_t *b)
+{
+    return loyalty_str_eq(a->id, b->id) && a->starts_at == b->starts_at
+           && a->expires_at == b->expires_at;
+}
+
 void
 loyalty_ledger_redate(loyalty_ledger_t *ledger, const loyalty_lot_t *lot)
 {
     size_t i = find_lot(ledger, lot->id, LOYALTY_UNKNOWN);
-    loyalty_lot_t moved;
+    loyalty_lot_t old, moved;
 
-    if (i == NO_LOT || awaits_event(&ledger->lots[i])) {
+    if (i == NO_LOT || awaits_event(&ledger->lots[i])
+        || is_twin(&ledger->lots[i], lot)) {
         return;
     }
 
-    moved = ledger->lots[i];
-    moved.created_at = lot->created_at;
-    moved.starts_at = lot->starts_at;
-    moved.expires_at = lot->expires_at;
-    remove_lot(ledger, i);
-    insert_lot(ledger, &moved);
+    old = ledger->lots[i];
+    for (i = 0; i < ledger->nlots;) {
+        if (!is_twin(&ledger->lots[i], &old)) {
+            i++;
+            continue;
+        }
+        moved = ledger->lots[i];
+        moved.created_at = lot->created_at;
+        moved.starts_at = lot->starts_at;
+        moved.expires_at = lot->expires_at;
+        remove_lot(ledger, i);
+        insert_lot(ledger, &moved);
+        i = 0;
+    }
 }
 
 /* The active lot that a debit takes next, or NO_LOT. */
@@ -645,7 +663,7 @@ loyalty_ledger_revoke(loyalty_ledger_t *ledger, loyalty_str_t id,
     bool pending, counted;
     int64_t taken = 0, rest, limit;
     loyalty_status_t rc;
-    size_t i;
+    size_t i, twins;
 
     i = find_lot(ledger, id, expires_at);
     if (i != NO_LOT) {
@@ -663,9 +681,13 @@ loyalty_ledger_revoke(loyalty_ledger_t *ledger, loyalty_str_t id,
         return LOYALTY_OK;
     }
 
+    for (i = 0, twins = 0; lot != NULL && i < ledger->nlots; i++) {
+        twins += is_twin(&ledger->lots[i], lot);
+    }
+
     if ((rc = loyalty_add(ledger->revoked, amount, &limit)) != LOYALTY_OK
         || (rc = loyalty_add(ledger->debt, amount, &limit)) != LOYALTY_OK
-        || (rc = reserve_entries(entries, 2, arena)) != LOYALTY_OK) {
+        || (rc = reserve_entries(entries, twins + 1, arena)) != LOYALTY_OK) {
         return rc;
     }
 
@@ -673,6 +695,12 @@ loyalty_ledger_revoke(loyalty_ledger_t *ledger, loyalty_str_t id,
 
     if (lot != NULL) {
         rest = take_back(ledger, lot, amount, cause, entries, &taken);
+        for (i = 0; i < ledger->nlots; i++) {
+            if (&ledger->lots[i] != lot && is_twin(&ledger->lots[i], lot)) {
+                rest = take_back(ledger, &ledger->lots[i], rest, cause,
+                                 entries, &taken);
+            }
+        }
     } else {
         rest = expires_at <= cause->at ? 0 : amount;
     }

@@ -148,7 +148,7 @@ loyalty_status_t loyalty_ledger_start(loyalty_ledger_t *ledger,
                                       loyalty_arena_t *arena,
                                       loyalty_entries_t *entries);
 
-/* Lot `lot->id` turns out to have other dates: those of `lot`. */
+/* What lot `lot->id` holds turns out to have other dates: those of `lot`. */
 void loyalty_ledger_redate(loyalty_ledger_t *ledger, const loyalty_lot_t *lot);
 
 /* LOYALTY_ERROR_INSUFFICIENT past the active balance at cause->at.

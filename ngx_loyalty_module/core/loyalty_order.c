@@ -63,6 +63,26 @@ retier(loyalty_order_context_t *context)
     }
 }
 
+/* The wallet by what the order is made of and redeems, as known now. */
+static loyalty_status_t
+use_wallet_again(loyalty_order_context_t *context,
+                 loyalty_order_attempt_t *attempt)
+{
+    int64_t rewards = loyalty_order_rewards(attempt);
+    loyalty_status_t rc;
+
+    rc = loyalty_order_leave_wallet(context, attempt, LOYALTY_LEAVE_ENTRIES);
+    if (rc == LOYALTY_OK) {
+        rc = loyalty_order_redeem(context, attempt);
+    }
+    if (rc == LOYALTY_OK) {
+        rc = loyalty_order_earn_rewards(
+            context, attempt, loyalty_order_rewards(attempt) - rewards);
+    }
+
+    return rc == LOYALTY_OK ? loyalty_order_stamp(context, attempt) : rc;
+}
+
 /* The units and the dates may be known better than when it earned. */
 static loyalty_status_t
 correct(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
@@ -83,21 +103,19 @@ correct(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
         loyalty_order_contribute(context, attempt, life);
     }
 
-    if (before->nlines != attempt->nlines
-        || before->nredemptions != attempt->nredemptions) {
-        rc = loyalty_order_leave_wallet(context, attempt,
-                                        LOYALTY_LEAVE_ENTRIES);
+    if (context->new_lines || context->new_redemptions) {
+        rc = use_wallet_again(context, attempt);
+    }
+
+    if (rc == LOYALTY_OK && context->new_lines) {
+        rc = loyalty_order_count_products(context, before, -1);
         if (rc == LOYALTY_OK) {
-            rc = loyalty_order_redeem(context, attempt);
-        }
-        if (rc == LOYALTY_OK) {
-            rc = loyalty_order_stamp(context, attempt);
+            loyalty_order_return_again(attempt);
+            rc = loyalty_order_count_products(context, attempt, 1);
         }
     }
 
-    return rc == LOYALTY_OK && before->nlines == 0
-               ? loyalty_order_count_products(context, attempt, 1)
-               : rc;
+    return rc;
 }
 
 static loyalty_status_t

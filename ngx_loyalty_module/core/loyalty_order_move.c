@@ -309,6 +309,38 @@ loyalty_order_take_points(loyalty_order_context_t *context,
 }
 
 loyalty_status_t
+loyalty_order_earn_rewards(loyalty_order_context_t *context,
+                           loyalty_order_attempt_t *attempt, int64_t points)
+{
+    loyalty_ledger_t *ledger = &context->member->points;
+    loyalty_lot_t lot = loyalty_order_lot(context, attempt, points);
+    int64_t life = ledger->life, due;
+    loyalty_status_t rc;
+
+    if (points <= 0 || !context->program->settings.active) {
+        return LOYALTY_OK;
+    }
+
+    if ((rc = loyalty_ledger_credit(ledger, LOYALTY_ENTRY_EARN, &lot,
+                                    &context->cause, context->arena,
+                                    &context->effects->points))
+            != LOYALTY_OK
+        || (rc = loyalty_add(attempt->points, points, &attempt->points))
+               != LOYALTY_OK
+        || (rc = loyalty_mul_div(attempt->points, attempt->returned,
+                                 attempt->total, LOYALTY_ROUND_FLOOR, &due))
+               != LOYALTY_OK) {
+        return rc;
+    }
+
+    attempt->expires_at = lot.expires_at;
+    rc = loyalty_order_take_points(context, attempt, due - attempt->revoked);
+    attempt->revoked = due;
+    loyalty_order_contribute(context, attempt, life);
+    return rc;
+}
+
+loyalty_status_t
 loyalty_order_undo(loyalty_order_context_t *context,
                    loyalty_order_attempt_t *attempt)
 {

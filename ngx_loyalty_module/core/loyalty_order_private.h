@@ -24,6 +24,8 @@ typedef struct {
     loyalty_effects_t *effects;
     loyalty_cause_t cause;
     size_t products_capacity;
+    bool new_lines; /* the event says what the order is made of */
+    bool new_redemptions;
     bool moved; /* the member is not what it was */
 } loyalty_order_context_t;
 
@@ -126,6 +128,11 @@ loyalty_status_t loyalty_order_stamp(loyalty_order_context_t *context,
 /* Points that the offers it uses add. */
 int64_t loyalty_order_rewards(const loyalty_order_attempt_t *attempt);
 
+/* It has earned, and uses more offers now: theirs come on top. */
+loyalty_status_t loyalty_order_earn_rewards(loyalty_order_context_t *context,
+                                            loyalty_order_attempt_t *attempt,
+                                            int64_t points);
+
 typedef enum {
     LOYALTY_LEAVE_STAMPS,  /* takes the stamps back */
     LOYALTY_LEAVE_ENTRIES, /* and gives back entries named by their ids */
@@ -143,6 +150,9 @@ loyalty_status_t loyalty_order_guest_wallet(loyalty_order_context_t *context);
 void loyalty_order_keep_holds(const loyalty_order_context_t *context);
 loyalty_status_t loyalty_order_apply_refunds(loyalty_order_context_t *context,
                                              loyalty_order_attempt_t *attempt);
+
+/* Its lines are known only now: what was returned before is returned. */
+void loyalty_order_return_again(loyalty_order_attempt_t *attempt);
 
 /* A text of an event: up to `max` bytes, a required one at least one, and no
  * control characters.  The second tells why one is not. */

@@ -82,6 +82,18 @@ mark_of(const loyalty_order_event_t *event)
     };
 }
 
+static bool
+says_lines(const loyalty_order_mark_t *mark)
+{
+    return mark->seen && mark->lines != print_lines(NULL, 0);
+}
+
+static bool
+says_redemptions(const loyalty_order_mark_t *mark)
+{
+    return mark->seen && mark->redemptions != print_strs(NULL, 0);
+}
+
 /* Looking up. */
 
 loyalty_order_attempt_t *
@@ -185,9 +197,15 @@ compare_twin(loyalty_order_attempt_t *attempt,
     if (twin->total != event->total) {
         return loyalty_order_conflict(effects, "exists_with_different_total");
     }
-    if (event->nlines != 0 && twin->lines != print_lines(NULL, 0)
+    if (event->nlines != 0 && says_lines(twin)
         && twin->lines != print_lines(event->lines, event->nlines)) {
         return loyalty_order_conflict(effects, "exists_with_different_lines");
+    }
+    if (event->nredemptions != 0 && says_redemptions(twin)
+        && twin->redemptions
+               != print_strs(event->redemptions, event->nredemptions)) {
+        return loyalty_order_conflict(effects,
+                                      "exists_with_different_redemptions");
     }
     return LOYALTY_OK;
 }
@@ -332,6 +350,20 @@ enter_attempt(loyalty_order_context_t *context, loyalty_order_attempt_t **found)
     return attempt->refunds == NULL ? LOYALTY_ERROR_MEMORY : LOYALTY_OK;
 }
 
+/* Whether the event's list is what counts: that of completed or shipped
+ * before that of placed.  The event's own mark is not there yet. */
+static bool
+has_the_word(loyalty_order_attempt_t *attempt,
+             const loyalty_order_event_t *event, size_t n, size_t known,
+             bool (*says)(const loyalty_order_mark_t *mark))
+{
+    return n != 0
+           && (known == 0
+               || (event->status != LOYALTY_ORDER_PLACED
+                   && !says(mark_at(attempt, LOYALTY_ORDER_COMPLETED))
+                   && !says(mark_at(attempt, LOYALTY_ORDER_SHIPPED))));
+}
+
 /*
  * What the order is about: as completed or shipped says, and what these leave
  * out as placed said.
@@ -342,9 +374,7 @@ enter_content(loyalty_order_context_t *context,
 {
     const loyalty_order_event_t *event = context->event;
     bool earns = event->status != LOYALTY_ORDER_PLACED;
-    bool first = !earns ? !loyalty_order_has_earned(attempt)
-                        : !mark_at(attempt, LOYALTY_ORDER_COMPLETED)->seen
-                              && !mark_at(attempt, LOYALTY_ORDER_SHIPPED)->seen;
+    bool first = !loyalty_order_has_earned(attempt);
 
     attempt->placed_at =
         loyalty_order_earlier(attempt->placed_at, event->placed_at);
@@ -356,8 +386,8 @@ enter_content(loyalty_order_context_t *context,
         attempt->total = event->total;
     }
 
-    if (event->nlines != 0 && (first || attempt->nlines == 0)
-        && attempt->returned == 0) {
+    if (has_the_word(attempt, event, event->nlines, attempt->nlines,
+                     says_lines)) {
         attempt->lines =
             loyalty_copy_array(context->arena, event->lines, event->nlines, 0,
                                sizeof(*event->lines));
@@ -365,11 +395,14 @@ enter_content(loyalty_order_context_t *context,
             return LOYALTY_ERROR_MEMORY;
         }
         attempt->nlines = event->nlines;
+        context->new_lines = true;
     }
 
-    if (event->nredemptions != 0 && (first || attempt->nredemptions == 0)) {
+    if (has_the_word(attempt, event, event->nredemptions,
+                     attempt->nredemptions, says_redemptions)) {
         attempt->redemptions = event->redemptions;
         attempt->nredemptions = event->nredemptions;
+        context->new_redemptions = true;
     }
 
     return LOYALTY_OK;

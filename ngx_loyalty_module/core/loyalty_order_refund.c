@@ -66,6 +66,60 @@ return_units(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
                                       "refund_more_units_than_left");
 }
 
+/* Units whose worth nobody has said yet. */
+static bool
+awaits_lines(const loyalty_order_attempt_t *attempt,
+             const loyalty_refund_t *refund)
+{
+    size_t i;
+
+    for (i = 0; i < refund->nlines; i++) {
+        if (refund->lines[i].amount < 0) {
+            return attempt->nlines == 0 && refund->amount < 0;
+        }
+    }
+
+    return false;
+}
+
+static void
+mark_returned(loyalty_order_attempt_t *attempt, loyalty_str_t sku,
+              int64_t units)
+{
+    loyalty_order_line_t *line;
+    int64_t left;
+    size_t i;
+
+    for (i = 0; i < attempt->nlines; i++) {
+        line = &attempt->lines[i];
+        if (loyalty_str_eq(line->sku, sku)) {
+            left = line->quantity - line->returned;
+            left = left < units ? left : units;
+            line->returned += left;
+            units -= left;
+        }
+    }
+}
+
+void
+loyalty_order_return_again(loyalty_order_attempt_t *attempt)
+{
+    const loyalty_order_refund_t *refund;
+    size_t i, k;
+
+    for (i = 0; i < attempt->nlines && !attempt->counts; i++) {
+        attempt->lines[i].returned = attempt->lines[i].quantity;
+    }
+
+    for (i = 0; i < attempt->nrefunds; i++) {
+        refund = &attempt->refunds[i];
+        for (k = 0; refund->value >= 0 && k < refund->refund.nlines; k++) {
+            mark_returned(attempt, refund->refund.lines[k].sku,
+                          refund->refund.lines[k].quantity);
+        }
+    }
+}
+
 static bool
 all_units_returned(const loyalty_order_attempt_t *attempt)
 {
@@ -191,7 +245,8 @@ drop_refund(loyalty_order_context_t *context,
 }
 
 /*
- * The refunds that waited.  One that comes to more than is left would have
+ * The refunds that waited; one of units waits on until the order says what
+ * they are worth.  One that comes to more than is left would have
  * been refused in its turn: it goes, and is named in the effects, unless it
  * is the event itself.
  */
@@ -209,7 +264,7 @@ loyalty_order_apply_refunds(loyalty_order_context_t *context,
     for (i = 0; i < attempt->nrefunds; i++) {
         refund = &attempt->refunds[i];
 
-        if (refund->value < 0) {
+        if (refund->value < 0 && !awaits_lines(attempt, &refund->refund)) {
             nproducts = effects->nproducts;
             lines = loyalty_copy_array(context->arena, attempt->lines,
                                        attempt->nlines, 0, sizeof(*lines));

@@ -275,7 +275,7 @@ loyalty_order_stamp(loyalty_order_context_t *context,
 {
     loyalty_status_t rc;
 
-    if (context->member->nentitlements == 0
+    if (context->member->nentitlements == 0 || !attempt->counts
         || !context->program->settings.active) {
         return LOYALTY_OK;
     }

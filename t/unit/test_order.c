@@ -165,6 +165,7 @@ the_same_key_with_other_content_is_refused(void **state)
 static void
 completed_and_shipped_may_not_contradict_each_other(void **state)
 {
+    static loyalty_str_t holds[] = {loyalty_str("h1"), loyalty_str("h2")};
     loyalty_order_event_t event;
     world_t world;
 
@@ -175,6 +176,21 @@ completed_and_shipped_may_not_contradict_each_other(void **state)
     event = world_event(&world, "s", "o1", 9000);
     assert_int_equal(world_apply(&world, &event), LOYALTY_ERROR_CONFLICT);
     assert_string_equal(world.effects.refusal, "exists_with_different_total");
+    world_free(&world);
+
+    world_init(&world);
+    event = world_event(&world, "c", "o1", 9000);
+    event.redemptions = holds;
+    event.nredemptions = 1;
+    assert_int_equal(world_apply(&world, &event), LOYALTY_OK);
+    event = world_event(&world, "s", "o1", 9000);
+    event.redemptions = holds + 1;
+    event.nredemptions = 1;
+    assert_int_equal(world_apply(&world, &event), LOYALTY_ERROR_CONFLICT);
+    assert_string_equal(world.effects.refusal,
+                        "exists_with_different_redemptions");
+    event.nredemptions = 0;
+    assert_int_equal(world_apply(&world, &event), LOYALTY_OK);
     world_free(&world);
 
     /* What was placed may differ from what was sent. */
@@ -283,6 +299,37 @@ lines_may_come_with_the_second_event(void **state)
     world_products(&world, "a:2");
     world_run(&world, "r1=10000", 10000);
     world_products(&world, "a:-2");
+    world_free(&world);
+}
+
+/* 2 of a for 100.00; what one of them is worth is known when the lines are. */
+static void
+a_refund_of_units_waits_for_the_lines(void **state)
+{
+    static loyalty_order_line_t lines[] = {LINE("a", 2, 10000)};
+    static loyalty_order_line_t one[] = {LINE("a", 1, -1)};
+    loyalty_order_event_t event, refund;
+    world_t world;
+
+    (void)state;
+
+    world_init(&world);
+    world_run(&world, "c", 10000);
+    refund = world_event(&world, "r1=0", "o1", 10000);
+    refund.refund.amount = -1;
+    refund.refund.lines = one;
+    refund.refund.nlines = 1;
+    assert_int_equal(world_apply(&world, &refund), LOYALTY_OK);
+    assert_int_equal(world.effects.outcome, LOYALTY_HELD);
+    assert_int_equal(world.member.spent_total, 10000);
+
+    event = world_event(&world, "s", "o1", 10000);
+    event.lines = lines;
+    event.nlines = 1;
+    assert_int_equal(world_apply(&world, &event), LOYALTY_OK);
+    assert_int_equal(world.member.spent_total, 5000);
+    assert_int_equal(world_balance(&world).active, 50);
+    world_products(&world, "a:1");
     world_free(&world);
 }
 
@@ -797,6 +844,7 @@ main(void)
         cmocka_unit_test(outcomes_and_refusals_are_named),
         cmocka_unit_test(products_rise_and_fall_with_the_order),
         cmocka_unit_test(lines_may_come_with_the_second_event),
+        cmocka_unit_test(a_refund_of_units_waits_for_the_lines),
         cmocka_unit_test(an_unknown_member_comes_into_being),
         cmocka_unit_test(a_guests_order_is_counted_and_left_alone),
         cmocka_unit_test(an_inactive_site_records_totals_only),
