@@ -130,6 +130,13 @@ loyalty_api_audit(loyalty_api_call_t *call)
     }
 }
 
+void
+loyalty_api_audit_undo(loyalty_api_call_t *call, loyalty_str_t entry)
+{
+    audit_command(call, "XDEL", 1);
+    loyalty_arg(&call->session->commands, entry);
+}
+
 typedef struct {
     loyalty_str_t from; /* of XREVRANGE: the newest first */
     char to[32];

@@ -122,7 +122,7 @@ loyalty_api_may(const loyalty_api_call_t *call, loyalty_api_scope_t scope,
                        false);
 }
 
-/* Reads the value at a key, or at a field of it, into the arena as JSON. */
+/* Reads the value at a key, or at a field of it, as JSON: the last reply. */
 static loyalty_store_result_t
 read_object(loyalty_api_call_t *call, loyalty_str_t key, json_t **object)
 {
@@ -135,7 +135,7 @@ read_object(loyalty_api_call_t *call, loyalty_str_t key, json_t **object)
     result = loyalty_api_global_read(call, key, &replies);
 
     if (result == LOYALTY_STORE_OK) {
-        if (!loyalty_reply_str(replies.list[0], &value)) {
+        if (!loyalty_reply_str(replies.list[replies.count - 1], &value)) {
             result = LOYALTY_STORE_MALFORMED;
         } else if (value.data != NULL && value.len <= VALUE_MAX) {
             *object = json_loadb(value.data, value.len, 0, NULL);
@@ -245,17 +245,36 @@ read_session(loyalty_api_call_t *call)
     return result;
 }
 
-loyalty_store_result_t
-loyalty_api_read_account(loyalty_api_call_t *call, loyalty_str_t email,
-                         json_t **account)
+static loyalty_store_result_t
+get_account(loyalty_api_call_t *call, loyalty_str_t email, json_t **account)
 {
     loyalty_str_t key = loyalty_api_global_key(call, "staff");
 
-    loyalty_commands_reset(&call->session->commands);
     loyalty_api_global(call, "HGET", key, 1);
     loyalty_arg(&call->session->commands, email);
 
     return read_object(call, key, account);
+}
+
+loyalty_store_result_t
+loyalty_api_read_account(loyalty_api_call_t *call, loyalty_str_t email,
+                         json_t **account)
+{
+    loyalty_commands_reset(&call->session->commands);
+
+    return get_account(call, email, account);
+}
+
+loyalty_store_result_t
+loyalty_api_watch_account(loyalty_api_call_t *call, loyalty_str_t email,
+                          json_t **account)
+{
+    call->session->watching = true;
+    loyalty_commands_reset(&call->session->commands);
+    loyalty_api_global(call, "WATCH", loyalty_api_global_key(call, "staff"),
+                       0);
+
+    return get_account(call, email, account);
 }
 
 /* A page of another site makes the browser send the cookie, not the header. */

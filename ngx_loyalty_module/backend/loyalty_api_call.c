@@ -299,19 +299,62 @@ loyalty_api_global_read(loyalty_api_call_t *call, loyalty_str_t key,
                               &call->session->commands, replies);
 }
 
+/* To the site's audit, or the installation's, in a call of its own. */
+static loyalty_store_result_t
+audit_call(loyalty_api_call_t *call, loyalty_replies_t *replies)
+{
+    return call->scope.site.len != 0
+               ? loyalty_api_read(call, replies)
+               : loyalty_api_global_read(
+                     call, loyalty_api_global_key(call, "audit"), replies);
+}
+
+/* MULTI, what is in session->commands, EXEC. */
+static loyalty_store_result_t
+global_exec(loyalty_api_call_t *call, loyalty_str_t key, int64_t *reply)
+{
+    loyalty_commands_t commands;
+    loyalty_store_result_t result;
+    loyalty_replies_t replies;
+
+    loyalty_commands_init(&commands);
+    loyalty_replies_init(&replies);
+    loyalty_command(&commands, "MULTI", 1);
+    loyalty_commands_append(&commands, &call->session->commands);
+    loyalty_command(&commands, "EXEC", 1);
+    call->session->watching = false;
+
+    result = loyalty_store_exec_send(call->session->store, key, &commands);
+    if (result == LOYALTY_STORE_OK) {
+        result = loyalty_store_exec_receive(call->session->store, key,
+                                            commands.count, &replies);
+    }
+
+    if (result == LOYALTY_STORE_OK
+        && !loyalty_reply_int(replies.list[commands.count - 1]->element[0],
+                              reply)) {
+        result = LOYALTY_STORE_REFUSED;
+    }
+
+    loyalty_replies_free(&replies);
+    loyalty_commands_free(&commands);
+
+    return result;
+}
+
 loyalty_store_result_t
 loyalty_api_global_write(loyalty_api_call_t *call, loyalty_str_t key,
                          int64_t *reply)
 {
-    loyalty_str_t audit = loyalty_api_global_key(call, "audit");
     loyalty_commands_t change = call->session->commands;
     loyalty_store_result_t result;
-    loyalty_replies_t replies;
+    loyalty_replies_t replies, gone;
+    loyalty_str_t entry;
 
     loyalty_commands_init(&call->session->commands);
     loyalty_replies_init(&replies);
     loyalty_api_audit(call);
-    result = loyalty_api_global_read(call, audit, &replies);
+    result = audit_call(call, &replies);
     loyalty_commands_free(&call->session->commands);
     call->session->commands = change;
 
@@ -321,12 +364,16 @@ loyalty_api_global_write(loyalty_api_call_t *call, loyalty_str_t key,
     }
 
     if (result == LOYALTY_STORE_OK) {
-        result = loyalty_api_global_read(call, key, &replies);
+        result = global_exec(call, key, reply);
     }
 
-    if (result == LOYALTY_STORE_OK
-        && !loyalty_reply_int(replies.list[0], reply)) {
-        result = LOYALTY_STORE_REFUSED;
+    if (result == LOYALTY_STORE_CONFLICT
+        && loyalty_reply_str(replies.list[0], &entry)) {
+        loyalty_replies_init(&gone);
+        loyalty_commands_reset(&call->session->commands);
+        loyalty_api_audit_undo(call, entry);
+        audit_call(call, &gone); /* else it tells of a try that failed */
+        loyalty_replies_free(&gone);
     }
 
     loyalty_replies_free(&replies);

@@ -180,9 +180,9 @@ loyalty_store_result_t loyalty_api_global_read(loyalty_api_call_t *call,
                                                loyalty_replies_t *replies);
 
 /*
- * The one command of session->commands on that key, which changes it, after
- * its entry in the installation's audit: what is not in the audit has not
- * happened.  The reply goes to *reply: an integer.
+ * The one command of session->commands on that key, which changes it unless
+ * what the handler WATCHed has changed, after its entry in the audit: what is
+ * not in the audit has not happened.  The reply goes to *reply: an integer.
  */
 loyalty_store_result_t loyalty_api_global_write(loyalty_api_call_t *call,
                                                 loyalty_str_t key,
@@ -222,6 +222,9 @@ void loyalty_api_sha256(const loyalty_str_t *parts, size_t n, char hex[65]);
 /* The audit's entry of this call, for a route that is audited. */
 void loyalty_api_audit(loyalty_api_call_t *call);
 void loyalty_api_audit_forget(loyalty_api_call_t *call);
+
+/* Takes an entry back, whose change did not come about. */
+void loyalty_api_audit_undo(loyalty_api_call_t *call, loyalty_str_t entry);
 
 /* The site's program.  OK with NULL: the site does not exist, which the
  * response says. */

@@ -343,10 +343,49 @@ loyalty_api_sign_out(loyalty_api_call_t *call)
     return result;
 }
 
+/* The account as it is now, if the session is still good for it. */
+static bool
+is_still_signed_in(loyalty_api_call_t *call, const json_t *account)
+{
+    if (account != NULL && !json_is_true(json_object_get(account, "disabled"))
+        && json_equal(json_object_get(account, "generation"),
+                      json_object_get(call->caller.account, "generation"))) {
+        return true;
+    }
+
+    loyalty_api_error(call, 401, "unauthorized", "the session has ended");
+    return false;
+}
+
+static loyalty_store_result_t
+set_password(loyalty_api_call_t *call, const char *hash)
+{
+    loyalty_store_result_t result;
+    json_t *account;
+
+    result = loyalty_api_watch_account(call, loyalty_str_from(call->who),
+                                       &account);
+
+    if (result != LOYALTY_STORE_OK || !is_still_signed_in(call, account)) {
+        json_decref(account);
+        return result;
+    }
+
+    json_object_set_new(account, "password", json_string(hash));
+    result = loyalty_api_write_account(call, account, true);
+
+    if (result == LOYALTY_STORE_OK) {
+        return begin_session(call, account, 200);
+    }
+
+    json_decref(account);
+
+    return result;
+}
+
 loyalty_store_result_t
 loyalty_api_put_password(loyalty_api_call_t *call)
 {
-    json_t *account = json_copy(call->caller.account);
     loyalty_store_result_t result;
     const char *password;
     guard_t guard;
@@ -355,7 +394,6 @@ loyalty_api_put_password(loyalty_api_call_t *call)
 
     password = loyalty_api_new_password(call, "password");
     if (password == NULL) {
-        json_decref(account);
         return LOYALTY_STORE_OK;
     }
 
@@ -364,29 +402,20 @@ loyalty_api_put_password(loyalty_api_call_t *call)
     result = may_try(call, &guard, &ok);
 
     if (result != LOYALTY_STORE_OK || !ok
-        || !is_right(call, password_of(call, "current"), account)) {
-        json_decref(account);
+        || !is_right(call, password_of(call, "current"),
+                     call->caller.account)) {
         return result;
     }
 
     result = forget_tries(call, &guard);
     hash = loyalty_password_hash(password);
 
-    if (result != LOYALTY_STORE_OK || hash == NULL) {
-        free(hash);
-        json_decref(account);
-        return hash == NULL ? LOYALTY_STORE_MEMORY : result;
-    }
-
-    json_object_set_new(account, "password", json_string(hash));
-    free(hash);
-    result = loyalty_api_write_account(call, account, true);
-
     if (result == LOYALTY_STORE_OK) {
-        return begin_session(call, account, 200);
+        result = hash == NULL ? LOYALTY_STORE_MEMORY
+                              : set_password(call, hash);
     }
 
-    json_decref(account);
+    free(hash);
 
     return result;
 }

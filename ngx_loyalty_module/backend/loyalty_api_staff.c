@@ -212,7 +212,7 @@ loyalty_api_create_staff(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
-    result = loyalty_api_read_account(call, email, &account);
+    result = loyalty_api_watch_account(call, email, &account);
     if (result != LOYALTY_STORE_OK) {
         return result;
     }
@@ -251,7 +251,7 @@ find_account(loyalty_api_call_t *call, size_t segment, json_t **account)
     json_decref(text);
 
     if (email.len != 0) {
-        result = loyalty_api_read_account(call, email, account);
+        result = loyalty_api_watch_account(call, email, account);
     }
 
     if (result == LOYALTY_STORE_OK && *account == NULL) {

@@ -19,8 +19,13 @@ loyalty_store_result_t loyalty_api_read_account(loyalty_api_call_t *call,
                                                 loyalty_str_t email,
                                                 json_t **account);
 
-/* Writes the account, with its entry in the audit; `sign_out` ends all of its
- * sessions. */
+/* The same, to be changed: while nobody else changes an account. */
+loyalty_store_result_t loyalty_api_watch_account(loyalty_api_call_t *call,
+                                                 loyalty_str_t email,
+                                                 json_t **account);
+
+/* Writes the account, which is WATCHed, with its entry in the audit;
+ * `sign_out` ends all of its sessions. */
 loyalty_store_result_t loyalty_api_write_account(loyalty_api_call_t *call,
                                                  json_t *account,
                                                  bool sign_out);

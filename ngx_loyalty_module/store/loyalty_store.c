@@ -28,7 +28,7 @@ struct loyalty_store_s {
     bool mapped;      /* slots, or the sentinel's answer, are there */
 
     /* The transaction: where it WATCHes, and by which connection. */
-    const loyalty_link_t *watching; /* NULL: nothing is watched */
+    loyalty_link_t *watching; /* NULL: nothing is watched */
     uint64_t connected;
     bool broken; /* it WATCHes by two, and so by none */
 
@@ -409,7 +409,7 @@ is_moving(const redisReply *reply)
  * forgotten, while later calls of the transaction WATCH by the new connection.
  */
 static void
-note_watch(loyalty_store_t *store, const loyalty_link_t *link)
+note_watch(loyalty_store_t *store, loyalty_link_t *link)
 {
     if (store->watching == NULL) {
         store->watching = link;
@@ -670,7 +670,8 @@ loyalty_store_exec(loyalty_store_t *store, loyalty_str_t site,
 void
 loyalty_store_unwatch(loyalty_store_t *store, loyalty_str_t site)
 {
-    loyalty_link_t *link = current(store, site);
+    loyalty_link_t *link = store->watching != NULL ? store->watching
+                                                   : current(store, site);
     loyalty_commands_t command;
     redisReply *reply;
 
