@@ -442,12 +442,37 @@ limits(const evaluation_t *e, const candidate_t *candidate, int64_t here)
     return LOYALTY_REJECT_NONE;
 }
 
+/* What this cart has of the offer already: neighbours, as offers are applied
+ * in their order. */
+static int64_t
+spent_here(const evaluation_t *e, const loyalty_offer_t *offer)
+{
+    const loyalty_quote_t *quote = e->quote;
+    int64_t spent = 0;
+    size_t i;
+
+    for (i = quote->napplied; i > 0 && quote->applied[i - 1].offer == offer;
+         i--) {
+        spent += quote->applied[i - 1].amount;
+    }
+
+    return spent;
+}
+
 static bool
 over_budget(const evaluation_t *e, const loyalty_offer_t *offer,
             int64_t amount)
 {
     return offer->budget_total != 0
-           && amount > offer->budget_total - usage_of(e, offer)->spent;
+           && amount > offer->budget_total - usage_of(e, offer)->spent
+                           - spent_here(e, offer);
+}
+
+/* The cart's part of its conditions waits for its turn. */
+static bool
+waits(const loyalty_offer_t *offer)
+{
+    return offer->min_after_discounts && !offer->exclusive;
 }
 
 static bool
@@ -475,10 +500,7 @@ price_alone(evaluation_t *e, const loyalty_offer_t *offer,
     return LOYALTY_OK;
 }
 
-/*
- * Everything that can be said before any offer has been applied; with
- * min_after_discounts the cart's part waits for its turn.
- */
+/* Everything that can be said before any offer has been applied. */
 static loyalty_status_t
 judge(evaluation_t *e, candidate_t *candidate)
 {
@@ -499,7 +521,7 @@ judge(evaluation_t *e, candidate_t *candidate)
         }
     }
 
-    if (!offer->min_after_discounts || offer->exclusive) {
+    if (!waits(offer)) {
         candidate->reason = fits_cart(offer, &e->basket, false);
         if (candidate->reason != LOYALTY_REJECT_NONE) {
             return LOYALTY_OK;
@@ -513,9 +535,10 @@ judge(evaluation_t *e, candidate_t *candidate)
 
     candidate->reason = alone.out_of_scope    ? LOYALTY_REJECT_SCOPE_MISMATCH
                         : alone.too_few_units ? LOYALTY_REJECT_MIN_QUANTITY
+                        : waits(offer)        ? LOYALTY_REJECT_NONE
                                               : limits(e, candidate, 0);
 
-    if (candidate->reason == LOYALTY_REJECT_NONE
+    if (candidate->reason == LOYALTY_REJECT_NONE && !waits(offer)
         && over_budget(e, offer, alone.amount)) {
         candidate->reason = LOYALTY_REJECT_BUDGET;
     }
@@ -580,7 +603,7 @@ apply(evaluation_t *e, size_t i)
     loyalty_reduction_t reduction;
     loyalty_status_t rc;
 
-    if (offer->min_after_discounts && !offer->exclusive) {
+    if (waits(offer)) {
         candidate->reason = fits_cart(offer, &e->basket, true);
         if (candidate->reason != LOYALTY_REJECT_NONE) {
             return LOYALTY_OK;
@@ -707,6 +730,20 @@ sum_up(evaluation_t *e)
                        &e->quote->points_to_earn);
 }
 
+/* Another one applies alone; of one that waits nothing more is known than its
+ * limits. */
+static void
+exclude(const evaluation_t *e, candidate_t *candidate)
+{
+    if (waits(candidate->offer)) {
+        candidate->reason = limits(e, candidate, 0);
+    }
+
+    if (candidate->reason == LOYALTY_REJECT_NONE) {
+        candidate->reason = LOYALTY_REJECT_EXCLUDED_BY;
+    }
+}
+
 /* All that are still eligible, in order; an exclusive one alone. */
 static loyalty_status_t
 apply_all(evaluation_t *e, size_t eligible, const candidate_t *exclusive)
@@ -727,7 +764,7 @@ apply_all(evaluation_t *e, size_t eligible, const candidate_t *exclusive)
             continue;
         }
         if (exclusive != NULL && &e->candidates[i] != exclusive) {
-            e->candidates[i].reason = LOYALTY_REJECT_EXCLUDED_BY;
+            exclude(e, &e->candidates[i]);
         } else {
             rc = apply(e, i);
         }

@@ -291,6 +291,12 @@ static const case_t brought[] = {
      "'member': {'entitlements': [{'id': 'e1', 'offer_id': 'r'},"
      "{'id': 'e2', 'offer_id': 'r'}]}, " LINES(LINE("x", 1, 10)),
      "9 [1] r:1 - r:limit_per_member"},
+    {"two entries of one offer whose budget is for one and a half",
+     "{'id': 'r', 'type': 'clubcard', 'budget_total': 600"
+     PERCENT("40") "}",
+     "'member': {'entitlements': [{'id': 'e1', 'offer_id': 'r'},"
+     "{'id': 'e2', 'offer_id': 'r'}]}, " LINES(LINE("x", 1, 1000)),
+     "600 [400] r:400 - r:budget"},
 };
 
 static void
@@ -393,6 +399,15 @@ limits_and_budgets(void **state)
          AMOUNT(9) "}", USES("'spent': 91"), "991 [9] p:9"},
         {"a penny over the budget", PROMO("p") ", 'budget_total': 100"
          AMOUNT(9) "}", USES("'spent': 92"), "1000 [0] - p:budget"},
+        {"what waits for its turn is told first what comes first",
+         PROMO("p") ", 'budget_total': 9, 'limit_total': 1, 'min_spend': 2000,"
+         "'min_after_discounts': true" AMOUNT(9) "}",
+         USES("'total': 1, 'spent': 99"), "1000 [0] - p:min_spend"},
+        {"its limits, when another applies alone",
+         PROMO("p") ", 'limit_total': 1, 'min_spend': 2000,"
+         "'min_after_discounts': true" AMOUNT(9) "}," PROMO("q")
+         ", 'exclusive': true" AMOUNT(7) "}",
+         USES("'total': 1"), "993 [7] q:7 - p:limit_total"},
     };
 
     (void)state;
