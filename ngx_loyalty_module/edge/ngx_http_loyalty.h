@@ -165,6 +165,17 @@ typedef ngx_uint_t (*ngx_http_loyalty_header_pt)(ngx_table_elt_t *h);
 ngx_uint_t ngx_http_loyalty_headers_drop(ngx_http_request_t *r,
     ngx_http_loyalty_header_pt drop);
 
+/*
+ * XADD to a site's stream that keeps about `max` entries; `fields` are n
+ * names and values, at most NGX_HTTP_LOYALTY_STREAM_FIELDS.  NGX_OK: cmd's
+ * handler will be called.
+ */
+#define NGX_HTTP_LOYALTY_STREAM_FIELDS  8
+
+ngx_int_t ngx_http_loyalty_stream_add(ngx_http_request_t *r,
+    ngx_http_loyalty_ctx_t *ctx, ngx_loyalty_redis_command_t *cmd,
+    const char *stream, ngx_uint_t max, ngx_str_t *fields, ngx_uint_t n);
+
 /* The worker's Redis client, NULL before init_process or without a directive */
 ngx_loyalty_redis_t *ngx_http_loyalty_redis(void);
 

@@ -15,7 +15,6 @@
 #include "ngx_http_loyalty_page.h"
 #include "loyalty_template.h"
 #include "loyalty_token.h"
-#include "ngx_loyalty_compat.h"
 #include "ngx_loyalty_embed.h"
 #include "ngx_loyalty_rare.h"
 
@@ -32,8 +31,6 @@ static ngx_int_t ngx_http_loyalty_page_render(ngx_http_request_t *r,
     loyalty_program_t *program, json_t *model, ngx_str_t *text);
 static ngx_int_t ngx_http_loyalty_page_template(ngx_http_request_t *r,
     loyalty_str_t source, json_t *model, ngx_str_t *text);
-static ngx_int_t ngx_http_loyalty_page_header(ngx_http_request_t *r,
-    const char *name, ngx_str_t *value);
 
 
 ngx_loyalty_embed(ngx_loyalty_tier_template, "tier.mustache");
@@ -143,11 +140,11 @@ ngx_http_loyalty_page_handler(ngx_http_request_t *r)
 
     if (ngx_http_arg(r, (u_char *) "style", 5, &value) == NGX_OK) {
 
-        ngx_str_set(&answer.type, "text/css; charset=utf-8");
-        ngx_str_set(&answer.cache_control, NGX_HTTP_LOYALTY_STYLE_AGE);
+        answer.type = "text/css; charset=utf-8";
+        answer.cache_control = NGX_HTTP_LOYALTY_STYLE_AGE;
 
         if (preview || ngx_atoof(value.data, value.len) != program->version) {
-            ngx_str_set(&answer.cache_control, NGX_HTTP_LOYALTY_GUEST_AGE);
+            answer.cache_control = NGX_HTTP_LOYALTY_GUEST_AGE;
         }
 
         if (ngx_http_loyalty_page_style(r, program, &answer.text) != NGX_OK) {
@@ -157,13 +154,13 @@ ngx_http_loyalty_page_handler(ngx_http_request_t *r)
         return ngx_http_loyalty_page_send(r, &answer);
     }
 
-    ngx_str_set(&answer.type, "text/html; charset=utf-8");
+    answer.type = "text/html; charset=utf-8";
 
     if (preview || ctx->member.len) {
-        ngx_str_set(&answer.cache_control, NGX_HTTP_LOYALTY_MEMBER_AGE);
+        answer.cache_control = NGX_HTTP_LOYALTY_MEMBER_AGE;
 
     } else {
-        ngx_str_set(&answer.cache_control, NGX_HTTP_LOYALTY_GUEST_AGE);
+        answer.cache_control = NGX_HTTP_LOYALTY_GUEST_AGE;
     }
 
     model = ngx_http_loyalty_page_model(r, ctx, preview);
@@ -186,15 +183,11 @@ ngx_http_loyalty_page_handler(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_loyalty_page_method(ngx_http_request_t *r)
 {
-    ngx_str_t  methods;
-
     if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
         return ngx_http_discard_request_body(r);
     }
 
-    ngx_str_set(&methods, "GET, HEAD");
-
-    (void) ngx_http_loyalty_page_header(r, "Allow", &methods);
+    (void) ngx_http_loyalty_answer_header(r, "Allow", "GET, HEAD");
 
     return NGX_HTTP_NOT_ALLOWED;
 }
@@ -343,16 +336,12 @@ ngx_int_t
 ngx_http_loyalty_page_send(ngx_http_request_t *r,
     ngx_http_loyalty_answer_t *answer)
 {
-    ngx_buf_t    *b;
-    ngx_int_t     rc;
-    ngx_str_t     value;
-    ngx_chain_t   out;
-
-    ngx_str_set(&value, "Accept-Language, Cookie, Authorization");
-
-    if (ngx_http_loyalty_page_header(r, "Vary", &value) != NGX_OK
-        || ngx_http_loyalty_page_header(r, "Cache-Control",
-                                        &answer->cache_control)
+    if (ngx_http_loyalty_answer_header(r, "Vary",
+                                       "Accept-Language, Cookie, "
+                                       "Authorization")
+            != NGX_OK
+        || ngx_http_loyalty_answer_header(r, "Cache-Control",
+                                          answer->cache_control)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -361,56 +350,10 @@ ngx_http_loyalty_page_send(ngx_http_request_t *r,
     /* the token of a preview stands in the URL: nobody else is to see it */
 
     if (answer->preview) {
-        ngx_str_set(&value, "no-referrer");
-        (void) ngx_http_loyalty_page_header(r, "Referrer-Policy", &value);
+        (void) ngx_http_loyalty_answer_header(r, "Referrer-Policy",
+                                              "no-referrer");
     }
 
-    r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = answer->text.len;
-    r->headers_out.content_type = answer->type;
-    r->headers_out.content_type_len = answer->type.len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->pos = answer->text.data;
-    b->last = answer->text.data + answer->text.len;
-    b->memory = answer->text.len ? 1 : 0;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_page_header(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-    ngx_loyalty_set_next(h, NULL);
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value = *value;
-
-    return NGX_OK;
+    return ngx_http_loyalty_answer_send(r, NGX_HTTP_OK, answer->type,
+                                        &answer->text);
 }

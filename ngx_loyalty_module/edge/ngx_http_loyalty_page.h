@@ -20,10 +20,10 @@ struct ngx_http_loyalty_page_conf_s {
 /* A page's answer before it is sent. */
 
 typedef struct {
-    ngx_str_t   type;
-    ngx_str_t   text;                /* the request's pool holds it */
-    ngx_str_t   cache_control;
-    ngx_uint_t  preview;
+    const char  *type;
+    ngx_str_t    text;               /* the request's pool holds it */
+    const char  *cache_control;
+    ngx_uint_t   preview;
 } ngx_http_loyalty_answer_t;
 
 
@@ -41,6 +41,13 @@ ngx_int_t ngx_http_loyalty_page_open(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_loyalty_page_send(ngx_http_request_t *r,
     ngx_http_loyalty_answer_t *answer);
+
+/* A header whose name and value outlive the request; an answer and all its
+ * text, which the request's pool holds. */
+ngx_int_t ngx_http_loyalty_answer_header(ngx_http_request_t *r,
+    const char *name, const char *value);
+ngx_int_t ngx_http_loyalty_answer_send(ngx_http_request_t *r,
+    ngx_uint_t status, const char *type, ngx_str_t *text);
 
 /* NGX_OK: GET or HEAD, the body is being dropped; else what to answer. */
 ngx_int_t ngx_http_loyalty_page_method(ngx_http_request_t *r);

@@ -66,8 +66,8 @@ ngx_http_loyalty_status_handler(ngx_http_request_t *r)
 
     ngx_memzero(&answer, sizeof(ngx_http_loyalty_answer_t));
 
-    ngx_str_set(&answer.type, "application/json");
-    ngx_str_set(&answer.cache_control, "private, no-store");
+    answer.type = "application/json";
+    answer.cache_control = "private, no-store";
 
     status = json_pack("{so so so}",
                        "site", ngx_http_loyalty_status_site(

@@ -14,7 +14,6 @@
 
 
 #include "ngx_http_loyalty_page.h"
-#include "loyalty_keys.h"
 #include "loyalty_locale.h"
 #include "loyalty_token.h"
 #include "ngx_loyalty_compat.h"
@@ -53,8 +52,6 @@ static ngx_int_t ngx_http_loyalty_track_page(ngx_http_request_t *r,
     ngx_uint_t status, ngx_uint_t page);
 static ngx_int_t ngx_http_loyalty_track_send(ngx_http_request_t *r,
     ngx_uint_t status, const char *type, ngx_str_t *text);
-static ngx_int_t ngx_http_loyalty_track_header(ngx_http_request_t *r,
-    const char *name, const char *value);
 
 
 /* a transparent GIF of one pixel */
@@ -165,7 +162,7 @@ ngx_http_loyalty_track_handler(ngx_http_request_t *r)
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
         && !(p[-2] == 'u' && r->method == NGX_HTTP_POST))
     {
-        (void) ngx_http_loyalty_track_header(r, "Allow",
+        (void) ngx_http_loyalty_answer_header(r, "Allow",
                                              p[-2] == 'u' ? "GET, HEAD, POST"
                                                           : "GET, HEAD");
         return NGX_HTTP_NOT_ALLOWED;
@@ -424,52 +421,27 @@ static ngx_int_t
 ngx_http_loyalty_track_add(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
     ngx_loyalty_redis_command_t *cmd, const char *kind, loyalty_str_t *message)
 {
-    char                           key[LOYALTY_KEY_MAX];
-    u_char                         max[NGX_INT64_LEN], time[NGX_INT64_LEN];
-    size_t                         len;
-    ngx_str_t                      argv[14];
-    ngx_uint_t                     machine;
-    loyalty_str_t                  prefix, site;
-    ngx_loyalty_redis_t           *redis;
-    ngx_http_loyalty_main_conf_t  *lmcf;
-
-    redis = ngx_http_loyalty_redis();
-    lmcf = ngx_http_get_module_main_conf(r, ngx_http_loyalty_module);
-
-    prefix.data = (char *) lmcf->redis.prefix.data;
-    prefix.len = lmcf->redis.prefix.len;
-    site.data = (char *) ctx->site.data;
-    site.len = ctx->site.len;
-
-    len = loyalty_key(key, prefix, "s", site, loyalty_str("tracks"));
-
-    if (redis == NULL || len == 0) {
-        return NGX_DECLINED;
-    }
+    u_char      time[NGX_INT64_LEN];
+    ngx_str_t   fields[8];
+    ngx_uint_t  machine;
 
     machine = ngx_http_loyalty_track_machine(r);
 
-    ngx_str_set(&argv[0], "XADD");
-    argv[1].data = (u_char *) key;
-    argv[1].len = len;
-    ngx_str_set(&argv[2], "MAXLEN");
-    ngx_str_set(&argv[3], "~");
-    argv[4].data = max;
-    argv[4].len = ngx_sprintf(max, "%d", LOYALTY_TRACKS_MAX) - max;
-    ngx_str_set(&argv[5], "*");
-    ngx_str_set(&argv[6], "k");
-    argv[7].data = (u_char *) kind;
-    argv[7].len = 1;
-    ngx_str_set(&argv[8], "i");
-    argv[9].data = (u_char *) message->data;
-    argv[9].len = message->len;
-    ngx_str_set(&argv[10], "t");
-    argv[11].data = time;
-    argv[11].len = ngx_sprintf(time, "%L", ngx_http_loyalty_instant()) - time;
-    ngx_str_set(&argv[12], "b");
-    ngx_str_set(&argv[13], "1");
+    ngx_str_set(&fields[0], "k");
+    fields[1].data = (u_char *) kind;
+    fields[1].len = 1;
+    ngx_str_set(&fields[2], "i");
+    fields[3].data = (u_char *) message->data;
+    fields[3].len = message->len;
+    ngx_str_set(&fields[4], "t");
+    fields[5].data = time;
+    fields[5].len = ngx_sprintf(time, "%L", ngx_http_loyalty_instant()) - time;
+    ngx_str_set(&fields[6], "b");
+    ngx_str_set(&fields[7], "1");
 
-    return ngx_loyalty_redis_send(redis, cmd, machine ? 14 : 12, argv, 1);
+    return ngx_http_loyalty_stream_add(r, ctx, cmd, "tracks",
+                                       LOYALTY_TRACKS_MAX, fields,
+                                       machine ? 8 : 6);
 }
 
 
@@ -594,8 +566,8 @@ ngx_http_loyalty_track_page(ngx_http_request_t *r, ngx_uint_t status,
     p = ngx_slprintf(p, text.data + size, "</main>\n</body>\n</html>\n");
     text.len = p - text.data;
 
-    if (ngx_http_loyalty_track_header(r, "Vary", "Accept-Language") != NGX_OK
-        || ngx_http_loyalty_track_header(r, "Content-Security-Policy",
+    if (ngx_http_loyalty_answer_header(r, "Vary", "Accept-Language") != NGX_OK
+        || ngx_http_loyalty_answer_header(r, "Content-Security-Policy",
                "default-src 'none'; style-src 'unsafe-inline'; "
                "form-action 'self'; frame-ancestors 'none'")
            != NGX_OK)
@@ -604,7 +576,7 @@ ngx_http_loyalty_track_page(ngx_http_request_t *r, ngx_uint_t status,
     }
 
     if (status == NGX_HTTP_SERVICE_UNAVAILABLE
-        && ngx_http_loyalty_track_header(r, "Retry-After", "60") != NGX_OK)
+        && ngx_http_loyalty_answer_header(r, "Retry-After", "60") != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -620,66 +592,14 @@ static ngx_int_t
 ngx_http_loyalty_track_send(ngx_http_request_t *r, ngx_uint_t status,
     const char *type, ngx_str_t *text)
 {
-    ngx_buf_t    *b;
-    ngx_int_t     rc;
-    ngx_chain_t   out;
-
-    if (ngx_http_loyalty_track_header(r, "Cache-Control", "private, no-store")
+    if (ngx_http_loyalty_answer_header(r, "Cache-Control",
+                                       "private, no-store")
             != NGX_OK
-        || ngx_http_loyalty_track_header(r, "Referrer-Policy", "no-referrer")
+        || ngx_http_loyalty_answer_header(r, "Referrer-Policy", "no-referrer")
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = text->len;
-    r->headers_out.content_type.data = (u_char *) type;
-    r->headers_out.content_type.len = ngx_strlen(type);
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_ERROR;
-    }
-
-    b->pos = text->data;
-    b->last = text->data + text->len;
-    b->memory = text->len ? 1 : 0;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
-}
-
-
-static ngx_int_t
-ngx_http_loyalty_track_header(ngx_http_request_t *r, const char *name,
-    const char *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-    ngx_loyalty_set_next(h, NULL);
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value.data = (u_char *) value;
-    h->value.len = ngx_strlen(value);
-
-    return NGX_OK;
+    return ngx_http_loyalty_answer_send(r, status, type, text);
 }

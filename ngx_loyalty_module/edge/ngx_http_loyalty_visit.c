@@ -14,7 +14,6 @@
 
 
 #include "ngx_http_loyalty.h"
-#include "loyalty_keys.h"
 
 
 #define NGX_HTTP_LOYALTY_VISIT_CELLS  65536
@@ -156,48 +155,22 @@ static ngx_int_t
 ngx_http_loyalty_visit_send(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
     int64_t now, ngx_http_loyalty_visit_t *visit)
 {
-    char                           key[LOYALTY_KEY_MAX];
-    u_char                         max[NGX_INT64_LEN], time[NGX_INT64_LEN];
-    size_t                         len;
-    ngx_str_t                      argv[10];
-    loyalty_str_t                  prefix, site;
-    ngx_loyalty_redis_t           *redis;
-    ngx_http_loyalty_main_conf_t  *lmcf;
+    u_char     time[NGX_INT64_LEN];
+    ngx_str_t  fields[4];
 
-    redis = ngx_http_loyalty_redis();
-    lmcf = ngx_http_get_module_main_conf(r, ngx_http_loyalty_module);
-
-    prefix.data = (char *) lmcf->redis.prefix.data;
-    prefix.len = lmcf->redis.prefix.len;
-    site.data = (char *) ctx->site.data;
-    site.len = ctx->site.len;
-
-    len = loyalty_key(key, prefix, "s", site, loyalty_str("visits"));
-
-    if (redis == NULL || len == 0) {
-        return NGX_DECLINED;
-    }
-
-    ngx_str_set(&argv[0], "XADD");
-    argv[1].data = (u_char *) key;
-    argv[1].len = len;
-    ngx_str_set(&argv[2], "MAXLEN");
-    ngx_str_set(&argv[3], "~");
-    argv[4].data = max;
-    argv[4].len = ngx_sprintf(max, "%d", LOYALTY_VISITS_MAX) - max;
-    ngx_str_set(&argv[5], "*");
-    ngx_str_set(&argv[6], "m");
-    argv[7] = ctx->member;
-    ngx_str_set(&argv[8], "t");
-    argv[9].data = time;
-    argv[9].len = ngx_sprintf(time, "%L", now) - time;
+    ngx_str_set(&fields[0], "m");
+    fields[1] = ctx->member;
+    ngx_str_set(&fields[2], "t");
+    fields[3].data = time;
+    fields[3].len = ngx_sprintf(time, "%L", now) - time;
 
     visit->command.handler = ngx_http_loyalty_visit_sent;
     visit->command.data = visit;
     visit->command.timeout = 0;
     visit->command.op = NULL;
 
-    return ngx_loyalty_redis_send(redis, &visit->command, 10, argv, 1);
+    return ngx_http_loyalty_stream_add(r, ctx, &visit->command, "visits",
+                                       LOYALTY_VISITS_MAX, fields, 4);
 }
 
 
