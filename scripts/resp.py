@@ -23,7 +23,7 @@ class RedisError(Exception):
 class Client:
     def __init__(self, arguments, address=None):
         self.arguments = arguments
-        address = address or arguments.redis
+        self.address = address = address or arguments.redis
         if address.startswith("unix:"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.connect(address[5:])
@@ -55,11 +55,14 @@ class Client:
                 raise
             return Client(self.arguments, words[2])
 
+    def another(self):
+        """A connection of its own to the same node."""
+        return Client(self.arguments, self.address)
+
     def call(self, *command):
         return self.pipeline([command])[0]
 
-    def pipeline(self, commands):
-        """The replies; the first error is raised when all have come."""
+    def send(self, commands):
         out = bytearray()
         for command in commands:
             out += b"*%d\r\n" % len(command)
@@ -67,11 +70,19 @@ class Client:
                 word = word if isinstance(word, bytes) else str(word).encode()
                 out += b"$%d\r\n%s\r\n" % (len(word), word)
         self.socket.sendall(out)
-        replies = [self.read() for _ in commands]
+
+    def pipeline(self, commands):
+        """The replies; the first error is raised when all have come."""
+        replies = self.replies(commands)
         for reply in replies:
             if isinstance(reply, RedisError):
                 raise reply
         return replies
+
+    def replies(self, commands):
+        """The replies, errors among them."""
+        self.send(commands)
+        return [self.read() for _ in commands]
 
     def read(self):
         line = self.file.readline()

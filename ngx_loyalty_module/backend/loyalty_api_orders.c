@@ -341,7 +341,9 @@ loyalty_api_post_orders(loyalty_api_call_t *call)
     }
 
     memcpy(call->fingerprint, fingerprint, sizeof(fingerprint));
-    call->response->offset = offset < call->request->body.len ? offset : 0;
+    if (result == LOYALTY_STORE_OK && offset < call->request->body.len) {
+        call->response->offset = offset;
+    }
 
     return result;
 }

@@ -29,11 +29,14 @@ class UnixConnection(http.client.HTTPConnection):
 
 class Backend:
     """`http` is put into the http block; FOLDER in it is the test's folder.
-    `parameters` are those of loyalty_backend, `redis` options of Redis."""
+    `parameters` are those of loyalty_backend, `redis` options of Redis,
+    `server` is what plays Redis."""
 
-    def __init__(self, http="", files=None, parameters="", redis=()):
+    def __init__(self, http="", files=None, parameters="", redis=(),
+                 server="redis-server"):
         self.http, self.files = http, files or {}
         self.parameters, self.redis_options = parameters, redis
+        self.server = server
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="loyalty-")
@@ -88,7 +91,7 @@ class Backend:
 
     def start_redis(self):
         self.redis_process = subprocess.Popen(
-            ["redis-server", ROOT / "conf" / "redis.conf", "--unixsocket",
+            [self.server, ROOT / "conf" / "redis.conf", "--unixsocket",
              f"{self.dir}/redis.sock", "--unixsocketperm", "777", "--dir",
              self.dir, *self.redis_options], stdout=subprocess.DEVNULL)
         self.wait_for(lambda: self.redis("ping") == "PONG",
