@@ -10,6 +10,7 @@ import http.server
 import json
 import os
 import signal
+import socketserver
 import ssl
 import subprocess
 import sys
@@ -302,6 +303,76 @@ def test_smtp(program, folder):
     plain.stop()
 
 
+class Script(socketserver.StreamRequestHandler):
+    """A mail server that says what it is told to: {command: reply}; "" hangs
+    up, and "mail" is what it says to the mail itself."""
+
+    says = {}
+
+    def reply(self, command, usual):
+        said = self.says.get(command, usual)
+        if not said:
+            raise ConnectionError
+        self.wfile.write(said.encode() + b"\r\n")
+        return said.startswith("3")
+
+    def handle(self):
+        try:
+            self.reply("greeting", "220 mail.example")
+            for line in self.rfile:
+                command = line.split()[0].upper().decode()
+                if self.reply(command, "354 go on" if command == "DATA"
+                              else "250 OK"):
+                    while self.rfile.readline() not in (b".\r\n", b""):
+                        pass
+                    self.reply("mail", "250 taken")
+        except ConnectionError:
+            pass
+
+
+def test_refusals(program, folder):
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Script)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    conf = {"email": {"smtp": {"tls": "off", "url": "smtp://127.0.0.1:"
+                               f"{server.server_address[1]}"}}}
+    helo = {"EHLO": "502 what?"}  # which HELO recovers from
+    for says, wanted, said in (
+            ({}, "sent", ""),
+            (helo, "sent", ""),
+            ({**helo, "RCPT": "550 no such mailbox"}, "permanent", "550"),
+            ({**helo, "RCPT": "451 later"}, "passing", "451"),
+            ({**helo, "MAIL": ""}, "passing", ""),
+            ({**helo, "RCPT": ""}, "passing", ""),
+            ({**helo, "DATA": ""}, "passing", ""),
+            ({**helo, "mail": ""}, "passing", ""),
+            ({**helo, "HELO": ""}, "passing", "502"),
+            ({"EHLO": ""}, "passing", ""),
+            ({"greeting": ""}, "passing", ""),
+            ({"greeting": "554 not you"}, "passing", "554"),
+            ({"greeting": "421 busy"}, "passing", "421"),
+            ({**helo, "HELO": "550 not you"}, "passing", "550"),
+            ({"MAIL": "553 whose address is that"}, "permanent", "553"),
+            ({"MAIL": "530 authenticate first"}, "passing", "530"),
+            ({"MAIL": "534 too weak"}, "passing", "534"),
+            ({"MAIL": "535 wrong password"}, "passing", "535"),
+            ({"MAIL": "538 encrypt first"}, "passing", "538"),
+            ({"RCPT": "530 authenticate first"}, "passing", "530"),
+            ({"RCPT": "421 shutting down"}, "passing", "421"),
+            ({"DATA": "554 no valid recipients"}, "permanent", "554"),
+            ({"DATA": "451 later"}, "passing", "451"),
+            ({"mail": "554 spam"}, "permanent", "554"),
+            ({"mail": "452 disk full"}, "passing", "452")):
+        Script.says = says
+        with Deliver(program, folder, conf) as deliver:
+            answer = deliver.send()
+        TAP.ok(answer["result"] == wanted and said in answer["error"]
+               and ("502" in answer["error"]) == (said == "502"),
+               f"{says}: {wanted}", answer)
+    server.shutdown()
+    server.server_close()
+
+
 # HTTP.
 
 class Provider(http.server.BaseHTTPRequestHandler):
@@ -549,6 +620,7 @@ def main():
         folder = Path(name)
         program = build(folder)
         test_smtp(program, folder)
+        test_refusals(program, folder)
         test_http(program, folder)
         test_mailbox(program, folder)
         test_configuration(program, folder)

@@ -7,6 +7,21 @@
 
 #include <stdio.h>
 
+/* The server will not have this mail: its sender, its receiver or what it says.
+ * A password, TLS or a greeting that is refused, and a connection that is lost,
+ * are no fault of the message. */
+static bool
+is_refused(const loyalty_transfer_result_t *result)
+{
+    bool of_mail = result->code == CURLE_SEND_ERROR
+                   || (result->code == CURLE_WEIRD_SERVER_REPLY
+                       && result->uploaded);
+
+    return of_mail && result->status >= 500 && result->status != 530
+           && result->status != 534 && result->status != 535
+           && result->status != 538;
+}
+
 static void
 judge(const loyalty_transfer_result_t *result,
       loyalty_delivery_answer_t *answer)
@@ -22,13 +37,9 @@ judge(const loyalty_transfer_result_t *result,
         return;
     }
 
-    /* A refused password or certificate is the operator's to mend. */
     loyalty_delivery_fail(answer,
-                          result->refusal >= 500
-                                  && result->code != CURLE_LOGIN_DENIED
-                                  && result->code != CURLE_USE_SSL_FAILED
-                              ? LOYALTY_DELIVERY_PERMANENT
-                              : LOYALTY_DELIVERY_PASSING,
+                          is_refused(result) ? LOYALTY_DELIVERY_PERMANENT
+                                             : LOYALTY_DELIVERY_PASSING,
                           "%s", result->error);
 }
 

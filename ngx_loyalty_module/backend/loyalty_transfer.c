@@ -199,7 +199,8 @@ take_answer(char *data, size_t size, size_t n, void *context)
 }
 
 /* Lines of the other side: HTTP's headers, SMTP's replies, of which the last
- * refusal is kept. */
+ * refusal is kept.  It may have been recovered from: where EHLO is not known,
+ * HELO is said. */
 static size_t
 take_line(char *data, size_t size, size_t n, void *context)
 {
@@ -388,6 +389,7 @@ loyalty_transfer_run(loyalty_transfer_t *transfer, int timeout_ms,
 {
     CURL *easy = transfer->easy;
     curl_off_t asked = 0;
+    bool refused = false;
 
     *result = (loyalty_transfer_result_t){.code = CURLE_OUT_OF_MEMORY};
 
@@ -402,8 +404,8 @@ loyalty_transfer_run(loyalty_transfer_t *transfer, int timeout_ms,
                           || result->code == CURLE_ABORTED_BY_CALLBACK;
         curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &result->status);
         curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &asked);
-        if (result->stopped
-            || (result->code != CURLE_OK && transfer->refusal == 0)) {
+        refused = transfer->refusal != 0 && transfer->refusal == result->status;
+        if (result->stopped || (result->code != CURLE_OK && !refused)) {
             shut_connections(transfer);
         }
         curl_multi_remove_handle(transfer->multi, easy);
@@ -412,8 +414,10 @@ loyalty_transfer_run(loyalty_transfer_t *transfer, int timeout_ms,
     result->retry_after = asked > LOYALTY_DAY / LOYALTY_SECOND
                               ? LOYALTY_DAY : (int64_t)asked * LOYALTY_SECOND;
     result->body = (loyalty_str_t){transfer->answer, transfer->len};
-    result->refusal = transfer->refusal;
-    result->error = transfer->reply[0] != '\0'   ? transfer->reply
+    result->uploaded = transfer->sent != 0;
+    result->error = transfer->reply[0] != '\0'
+                            && (refused || transfer->refusal == 0)
+                        ? transfer->reply
                     : transfer->error[0] != '\0' ? transfer->error
                     : curl_easy_strerror(result->code);
 }

@@ -35,10 +35,10 @@ loyalty_status_t loyalty_transfer_header(loyalty_transfer_t *transfer,
 typedef struct {
     CURLcode code;
     bool stopped;
-    long status;         /* of HTTP; 0: no answer */
+    long status;         /* HTTP's, or SMTP's last reply; 0: no answer */
     int64_t retry_after; /* ms; 0: not said */
     loyalty_str_t body;  /* of the answer, until the next begin */
-    int refusal;         /* SMTP's last 4xx or 5xx; 0: none */
+    bool uploaded;       /* some of the body has been asked for */
     const char *error;   /* a sentence, terminated */
 } loyalty_transfer_result_t;
 
