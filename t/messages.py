@@ -19,6 +19,7 @@ from demo import ROOT, Tap
 
 TAP = Tap()
 HOUR = 3600
+KEPT = 100000  # members of whom it is known what was blocked
 
 TEMPLATES = [
     {"id": "hello", "channel": "email",
@@ -221,6 +222,39 @@ def test_kinds(backend):
            shop.of("cyd"))
 
 
+def test_blocked_pages(backend, shop):
+    """Two members, one after the other, their rules one a page; and more
+    members than are kept, of whom the oldest go."""
+    shop.member("eli", registered=False)
+    shop.order("eli")
+    found, cursor = [], ""
+    while len(found) < 20:
+        _, page = backend.call(
+            "GET", f"messages?state=blocked&limit=1{cursor}")
+        found += [(m["member_id"], m["rule_id"]) for m in page["messages"]]
+        if "next_cursor" not in page:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    TAP.ok([member for member, _ in found] == ["eli"] * 4 + ["eve"] * 4
+           and {rule for _, rule in found[:4]} == {rule for _, rule in found[4:]}
+           == {"soon", "opted", "known", "text"}, "a rule a page", found)
+
+    old = [f"old{i}" for i in range(KEPT)]
+    backend.redis("--pipe", data="".join(
+        f"zadd loyalty:mb:{{demo}} {i + 1} \"\\x00{name}\"\r\n"
+        f"hset loyalty:br:{{demo}} {name} \"1gone\\x00\"\r\n"
+        for i, name in enumerate(old)))
+    for _ in range(3):
+        shop.order("eli", lines=(("Z", 1),))
+    counts = [backend.redis("zcard", "loyalty:mb:{demo}"),
+              backend.redis("hlen", "loyalty:br:{demo}")]
+    TAP.ok(counts[0] == counts[1] and KEPT - 1 <= int(counts[0]) <= KEPT
+           and backend.redis("hexists", "loyalty:br:{demo}", "old0") == "0"
+           and shop.blocked("eve") and shop.blocked("eli"),
+           "the newest members are kept", counts)
+    backend.redis("del", "loyalty:mb:{demo}", "loyalty:br:{demo}")
+
+
 def test_pending(backend):
     shop = Shop(backend, [
         rule("soon", "bogo", 2, products=["A"], repeat=True, delay=HOUR),
@@ -233,6 +267,7 @@ def test_pending(backend):
     TAP.ok(shop.blocked("eve") == {"soon": "criteria", "opted": "consent",
                                    "known": "filter", "text": "no_address"},
            "why not", shop.blocked("eve"))
+    test_blocked_pages(backend, shop)
     order = shop.order("eve")
     TAP.ok(set(shop.of("eve", "pending")) == {"soon"}
            and shop.numbers("soon")["pending"] == 1

@@ -21,10 +21,12 @@ typedef struct {
     loyalty_api_call_t *call;
     const char *kind; /* the list's key */
     loyalty_str_t rest;
-    bool blocked;    /* elements are rule \0 member, scores scaled */
+    bool blocked;    /* elements are rule \0 member, where the rule is empty
+                      * all of br; scores are scaled */
     bool conversion; /* message \0 order */
     int64_t from, to; /* scores */
     loyalty_str_t rule, member, state;
+    loyalty_str_t resumed, after; /* an element, the rule of it shown last */
     size_t limit;
     json_t *items;
     bool full; /* there is an entry behind the page */
@@ -163,6 +165,41 @@ write_cursor(list_t *list, int64_t score, loyalty_str_t element)
     return true;
 }
 
+/* A member's element is shown from its rule after that of the cursor. */
+static loyalty_str_t
+resume(list_t *list, loyalty_str_t element)
+{
+    loyalty_str_t none, rest, member;
+
+    split(element, &none, &rest);
+    if (!list->blocked || none.len != 0 || rest.len == 0) {
+        return element;
+    }
+
+    split(rest, &member, &list->after);
+    list->resumed = (loyalty_str_t){element.data, 1 + member.len};
+    return list->resumed;
+}
+
+/* element \0 rule */
+static bool
+join(loyalty_api_call_t *call, loyalty_str_t element, loyalty_str_t rule,
+     loyalty_str_t *joined)
+{
+    char *data = loyalty_alloc(call->arena, element.len + 1 + rule.len);
+
+    if (data == NULL) {
+        return false;
+    }
+
+    memcpy(data, element.data, element.len);
+    data[element.len] = '\0';
+    memcpy(data + element.len + 1, rule.data, rule.len);
+    *joined = (loyalty_str_t){data, element.len + 1 + rule.len};
+
+    return true;
+}
+
 /* The rank at which the page begins, newest first. */
 static loyalty_store_result_t
 find_start(list_t *list, int64_t *rank)
@@ -170,9 +207,9 @@ find_start(list_t *list, int64_t *rank)
     loyalty_api_call_t *call = list->call;
     loyalty_commands_t *commands = &call->session->commands;
     loyalty_store_result_t result;
+    loyalty_str_t element, text;
     loyalty_replies_t replies;
-    loyalty_str_t element;
-    int64_t score = list->to;
+    int64_t score = list->to, present;
     char above[32];
 
     *rank = -1;
@@ -180,6 +217,7 @@ find_start(list_t *list, int64_t *rank)
         return LOYALTY_STORE_OK;
     }
 
+    element = resume(list, element);
     snprintf(above, sizeof(above), "(%" PRId64, score);
     loyalty_commands_reset(commands);
     loyalty_api_command(call, "ZCOUNT", list->kind, list->rest, 2);
@@ -187,12 +225,16 @@ find_start(list_t *list, int64_t *rank)
     loyalty_arg_text(commands, "+inf");
     loyalty_api_command(call, "ZREVRANK", list->kind, list->rest, 1);
     loyalty_arg(commands, element.len != 0 ? element : loyalty_str("\n"));
+    loyalty_api_command(call, "ZSCORE", list->kind, list->rest, 1);
+    loyalty_arg(commands, element.len != 0 ? element : loyalty_str("\n"));
     loyalty_replies_init(&replies);
     result = loyalty_api_read(call, &replies);
 
     if (result == LOYALTY_STORE_OK) {
-        if (loyalty_reply_int(replies.list[1], rank)) {
-            (*rank)++;
+        if (loyalty_reply_str(replies.list[2], &text)
+            && loyalty_str_int(text, &present) && present == score
+            && loyalty_reply_int(replies.list[1], rank)) {
+            *rank += list->resumed.len == 0;
         } else if (!loyalty_reply_int(replies.list[0], rank)) {
             result = LOYALTY_STORE_MALFORMED;
         }
@@ -259,17 +301,15 @@ message_json(loyalty_str_t id, const redisReply *fields)
 }
 
 static json_t *
-blocked_json(loyalty_str_t element, int64_t score)
+blocked_json(loyalty_str_t rule, loyalty_str_t member, int64_t reason,
+             int64_t score)
 {
-    loyalty_str_t rule, member;
     json_t *json = json_object();
 
-    split(element, &rule, &member);
     json_object_set_new(json, "state", json_string("blocked"));
     json_object_set_new(
         json, "reason",
-        json_string(loyalty_blocked_name(
-            (loyalty_blocked_t)(score % LOYALTY_BLOCKED_SCALE))));
+        json_string(loyalty_blocked_name((loyalty_blocked_t)reason)));
     json_object_set_new(json, "rule_id", text_of(rule));
     json_object_set_new(json, "member_id", text_of(member));
     loyalty_api_set_instant(json, "at", score / LOYALTY_BLOCKED_SCALE);
@@ -297,6 +337,124 @@ keep(list_t *list, json_t *item)
     json_decref(item);
 }
 
+/* The rules of a member's element, (digit of the reason, rule, \0)... */
+static bool
+take_rules(list_t *list, loyalty_str_t element, int64_t score,
+           loyalty_str_t reasons)
+{
+    bool skip = loyalty_str_eq(element, list->resumed);
+    const loyalty_str_t member = {element.data + 1, element.len - 1};
+    loyalty_str_t first, rule, shown;
+
+    while (reasons.len != 0 && !list->full) {
+        split(reasons, &first, &reasons);
+        if (first.len < 2) {
+            continue;
+        }
+
+        rule = (loyalty_str_t){first.data + 1, first.len - 1};
+        if (skip) {
+            skip = !loyalty_str_eq(rule, list->after);
+            continue;
+        }
+
+        list->full = json_array_size(list->items) == list->limit;
+        if (list->full) {
+            break;
+        }
+
+        keep(list, blocked_json(rule, member, first.data[0] - '0', score));
+        if (!join(list->call, element, rule, &shown)
+            || !write_cursor(list, score, shown)) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+/* What the page's members have in br; those without an element of their own
+ * are asked for as well, and have nothing there. */
+static loyalty_store_result_t
+read_reasons(list_t *list, const redisReply *page, loyalty_replies_t *replies)
+{
+    loyalty_api_call_t *call = list->call;
+    loyalty_str_t element;
+    size_t i;
+
+    loyalty_commands_reset(&call->session->commands);
+    loyalty_api_command(call, "HMGET", "br", loyalty_str_null,
+                        page->elements / 2);
+    for (i = 0; i + 1 < page->elements; i += 2) {
+        if (!loyalty_reply_str(page->element[i], &element)
+            || element.len == 0) {
+            return LOYALTY_STORE_MALFORMED;
+        }
+        loyalty_arg(&call->session->commands,
+                    (loyalty_str_t){element.data + 1, element.len - 1});
+    }
+
+    return loyalty_api_read(call, replies);
+}
+
+/* The entries of a page: [element, score, ...]. */
+static loyalty_store_result_t
+take_blocked(list_t *list, const redisReply *page)
+{
+    loyalty_store_result_t result = LOYALTY_STORE_OK;
+    loyalty_str_t element, text, rule, member, reasons;
+    loyalty_replies_t replies;
+    int64_t score;
+    bool fits = true;
+    size_t i;
+
+    if (page->elements == 0) {
+        return LOYALTY_STORE_OK;
+    }
+
+    loyalty_replies_init(&replies);
+    result = read_reasons(list, page, &replies);
+    if (result == LOYALTY_STORE_OK
+        && !loyalty_reply_array(replies.list[0], page->elements / 2)) {
+        result = LOYALTY_STORE_MALFORMED;
+    }
+
+    for (i = 0; result == LOYALTY_STORE_OK && !list->full
+                && i + 1 < page->elements; i += 2) {
+        if (!loyalty_reply_str(page->element[i], &element)
+            || !loyalty_reply_str(page->element[i + 1], &text)
+            || !loyalty_str_int(text, &score)
+            || !loyalty_reply_str(replies.list[0]->element[i / 2],
+                                  &reasons)) {
+            result = LOYALTY_STORE_MALFORMED;
+            break;
+        }
+
+        list->past = score < list->from;
+        if (list->past) {
+            break;
+        }
+
+        if (element.data[0] == '\0') {
+            fits = take_rules(list, element, score, reasons);
+        } else {
+            list->full = json_array_size(list->items) == list->limit;
+            if (!list->full) {
+                split(element, &rule, &member);
+                keep(list, blocked_json(rule, member,
+                                        score % LOYALTY_BLOCKED_SCALE, score));
+                fits = write_cursor(list, score, element);
+            }
+        }
+        if (!fits) {
+            result = LOYALTY_STORE_MEMORY;
+        }
+    }
+
+    loyalty_replies_free(&replies);
+    return result;
+}
+
 /* The entries of a page and their messages: [element, score, ...]. */
 static loyalty_store_result_t
 take_page(list_t *list, const redisReply *page)
@@ -311,7 +469,7 @@ take_page(list_t *list, const redisReply *page)
 
     loyalty_replies_init(&messages);
 
-    if (!list->blocked && page->elements != 0) {
+    if (page->elements != 0) {
         loyalty_commands_reset(&call->session->commands);
         for (i = 0; i + 1 < page->elements; i += 2) {
             if (!loyalty_reply_str(page->element[i], &element)) {
@@ -338,18 +496,14 @@ take_page(list_t *list, const redisReply *page)
             break;
         }
 
-        if (list->blocked) {
-            keep(list, blocked_json(element, score));
-        } else {
-            split(element, &id, &order);
-            item = message_json(id, messages.list[n++]);
-            if (list->conversion) {
-                json_object_set_new(item, "state", json_string("conversion"));
-                json_object_set_new(item, "order_id", text_of(order));
-                loyalty_api_set_instant(item, "at", score);
-            }
-            keep(list, item);
+        split(element, &id, &order);
+        item = message_json(id, messages.list[n++]);
+        if (list->conversion) {
+            json_object_set_new(item, "state", json_string("conversion"));
+            json_object_set_new(item, "order_id", text_of(order));
+            loyalty_api_set_instant(item, "at", score);
         }
+        keep(list, item);
 
         if (!write_cursor(list, score, element)) {
             result = LOYALTY_STORE_MEMORY;
@@ -396,7 +550,8 @@ fill(list_t *list, int64_t rank)
         }
         if (result == LOYALTY_STORE_OK) {
             n = replies.list[0]->elements / 2;
-            result = take_page(list, replies.list[0]);
+            result = list->blocked ? take_blocked(list, replies.list[0])
+                                   : take_page(list, replies.list[0]);
             rank += (int64_t)n;
         }
     }

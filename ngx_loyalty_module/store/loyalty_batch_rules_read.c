@@ -195,6 +195,13 @@ ask(loyalty_batch_t *batch)
         return LOYALTY_STORE_MEMORY;
     }
 
+    if (batch->rules_live && earning != 0) {
+        key_command(batch, "ZCARD", 2, "mb", loyalty_str_null);
+        key_command(batch, "ZRANGE", 4, "mb", loyalty_str_null);
+        loyalty_arg_int(&batch->commands, 0);
+        loyalty_arg_int(&batch->commands, (int64_t)earning * 2 - 1);
+    }
+
     for (i = 0; i < batch->nmembers; i++) {
         member = &batch->members[i];
         if (member->rules.earning && batch->rules_live) {
@@ -434,8 +441,18 @@ take(loyalty_batch_t *batch, loyalty_commands_t *orders)
     size_t i, j, mark = 0, earning = 0, credits = 0;
 
     for (i = 0; i < batch->nmembers; i++) {
+        earning += batch->members[i].rules.earning;
+    }
+
+    if (batch->rules_live && earning != 0) {
+        if (!loyalty_reply_int(*reply++, &batch->nblocked)) {
+            return false;
+        }
+        batch->oldest = *reply++;
+    }
+
+    for (i = 0; i < batch->nmembers; i++) {
         member = &batch->members[i];
-        earning += member->rules.earning;
         if (member->rules.earning && batch->rules_live
             && !take_units(batch, member, &reply)) {
             return false;
@@ -526,6 +543,8 @@ loyalty_batch_rules_read(loyalty_batch_t *batch, loyalty_store_t *store)
     batch->conversions = NULL;
     batch->nmarks = batch->nmessages = batch->messages_capacity = 0;
     batch->nconversions = batch->conversions_capacity = 0;
+    batch->nblocked = 0;
+    batch->oldest = NULL;
     batch->rules_live = any_rule_on(program);
     batch->tracked = program->settings.messages.track_url.len != 0;
 

@@ -27,68 +27,6 @@ describe(const loyalty_batch_t *batch, const loyalty_batch_message_t *from,
     };
 }
 
-/* "rule \0 member". */
-static void
-arg_element(loyalty_batch_t *batch, const loyalty_batch_message_t *message,
-            loyalty_commands_t *commands)
-{
-    loyalty_str_t member = batch->members[message->member].id;
-    char *data = loyalty_alloc(&batch->loaded,
-                               message->rule.len + 1 + member.len);
-
-    if (data == NULL) {
-        commands->failed = true;
-        return;
-    }
-
-    memcpy(data, message->rule.data, message->rule.len);
-    memcpy(data + message->rule.len + 1, member.data, member.len);
-    loyalty_arg(commands,
-                (loyalty_str_t){data, message->rule.len + 1 + member.len});
-}
-
-/* One command for all that is blocked, one for all that no longer is. */
-static void
-write_blocked(loyalty_batch_t *batch, loyalty_instant_t now,
-              loyalty_commands_t *commands)
-{
-    const loyalty_batch_message_t *message;
-    size_t i, fired = 0;
-
-    for (i = 0; i < batch->nmessages; i++) {
-        fired += batch->messages[i].result == LOYALTY_RULE_FIRED;
-    }
-
-    if (fired < batch->nmessages) {
-        loyalty_command(commands, "ZADD", 2 + (batch->nmessages - fired) * 2);
-        loyalty_arg_key(commands, &batch->scope, "mb", loyalty_str_null);
-        for (i = 0; i < batch->nmessages; i++) {
-            message = &batch->messages[i];
-            if (message->result != LOYALTY_RULE_FIRED) {
-                loyalty_arg_int(commands,
-                                now * LOYALTY_BLOCKED_SCALE
-                                    + loyalty_blocked_of(message->result));
-                arg_element(batch, message, commands);
-            }
-        }
-        loyalty_command(commands, "ZREMRANGEBYRANK", 4);
-        loyalty_arg_key(commands, &batch->scope, "mb", loyalty_str_null);
-        loyalty_arg_int(commands, 0);
-        loyalty_arg_int(commands, -LOYALTY_BLOCKED_MAX - 1);
-    }
-
-    if (fired != 0) {
-        loyalty_command(commands, "ZREM", 2 + fired);
-        loyalty_arg_key(commands, &batch->scope, "mb", loyalty_str_null);
-        for (i = 0; i < batch->nmessages; i++) {
-            message = &batch->messages[i];
-            if (message->result == LOYALTY_RULE_FIRED) {
-                arg_element(batch, message, commands);
-            }
-        }
-    }
-}
-
 void
 loyalty_batch_rules_write(loyalty_batch_t *batch, loyalty_instant_t now,
                           loyalty_commands_t *commands)
@@ -120,7 +58,7 @@ loyalty_batch_rules_write(loyalty_batch_t *batch, loyalty_instant_t now,
         }
     }
 
-    write_blocked(batch, now, commands);
+    loyalty_batch_blocked_write(batch, now, commands);
 
     for (i = 0; i < batch->nconversions; i++) {
         conversion = &batch->conversions[i];

@@ -55,7 +55,9 @@ typedef struct {
     loyalty_str_t rule;
     loyalty_channel_t channel;
     loyalty_rule_result_t result;
+    bool repeat;
     int64_t mark;
+    const loyalty_batch_event_t *event;
     loyalty_str_t order;
     loyalty_instant_t due_at;
     bool withdrawn;
@@ -131,6 +133,8 @@ struct loyalty_batch_s {
     loyalty_replies_t rule_replies, rule_orders;
     loyalty_batch_mark_t *marks;
     size_t nmarks;
+    int64_t nblocked;          /* elements of mb, and the oldest of them */
+    const redisReply *oldest;
     loyalty_batch_message_t *messages;
     size_t nmessages, messages_capacity;
     loyalty_batch_conversion_t *conversions;
@@ -147,6 +151,9 @@ loyalty_store_result_t loyalty_batch_rules_read(loyalty_batch_t *batch,
 loyalty_status_t loyalty_batch_rules_fire(loyalty_batch_t *batch,
                                           const loyalty_batch_event_t *event,
                                           loyalty_instant_t now);
+void loyalty_batch_blocked_write(loyalty_batch_t *batch,
+                                 loyalty_instant_t now,
+                                 loyalty_commands_t *commands);
 void loyalty_batch_rules_write(loyalty_batch_t *batch, loyalty_instant_t now,
                                loyalty_commands_t *commands);
 

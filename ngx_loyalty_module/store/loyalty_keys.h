@@ -51,7 +51,8 @@
  *   loyalty:mm:{site}:member          zset    a member's, by created_at
  *   loyalty:ms:{site}:member          zset    those sent, by that instant
  *   loyalty:us:{site}:channel         set     members who unsubscribed
- *   loyalty:mb:{site}                 zset    blocked: rule \0 member
+ *   loyalty:mb:{site}                 zset    who was blocked, by when
+ *   loyalty:br:{site}                 hash    member -> rules not fired, why
  *   loyalty:mt:{site}:member          string  last click and open
  *   loyalty:oc:{site}:order           string  the message credited with it
  *   loyalty:rs:{site}[:rule]          hash    numbers of messages, all-time

@@ -21,8 +21,11 @@
  *   mm:{site}:member   zset  a member's, by created_at
  *   ms:{site}:member   zset  those claimed to be sent, by that instant
  *   us:{site}:CHANNEL  set   members who unsubscribed
- *   mb:{site}          zset  rule \0 member (or content \0 member), blocked;
- *                            the score is instant * 16 + reason
+ *   mb:{site}          zset  rule \0 member (or content \0 member), blocked
+ *                            when it was due; the score is instant * 16 +
+ *                            reason.  \0 member: by its last order, what of
+ *                            each rule br says
+ *   br:{site}          hash  member -> (digit of the reason, rule, \0)...
  *   rs:{site}[:RULE]   hash  numbers, of one rule and over all
  *   ct:{site}:CONTENT  hash  subject, text, html, name, address: what is sent
  *                            where no rule's template is
