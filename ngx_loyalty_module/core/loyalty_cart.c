@@ -423,11 +423,14 @@ static loyalty_reject_t
 limits(const evaluation_t *e, const candidate_t *candidate, int64_t here)
 {
     const loyalty_offer_t *offer = candidate->offer;
-    const loyalty_usage_t *usage = usage_of(e, offer);
+    const loyalty_usage_t *usage;
 
-    if (candidate->entry != NULL && candidate->entry->reserved) {
+    if ((offer->limit_total == 0 && offer->limit_per_member == 0)
+        || (candidate->entry != NULL && candidate->entry->reserved)) {
         return LOYALTY_REJECT_NONE;
     }
+
+    usage = usage_of(e, offer);
 
     if (offer->limit_total != 0
         && usage->total + here >= offer->limit_total) {

@@ -46,13 +46,13 @@ capped(const loyalty_offer_t *offer, int64_t amount)
 }
 
 /*
- * Spreads `amount` over the first n of basket->sharing, by their weights; a
- * line gives its weight at the most, and no more than its room.  One whose
+ * Spreads `amount` over the first n of basket->sharing, by their weights, which
+ * are `sum` in all; a line gives its weight at the most, and no more than its room.  One whose
  * share is more is set to what it can give and leaves, and the rest is spread
  * over the others.
  */
 static loyalty_status_t
-spread(loyalty_basket_t *basket, size_t n, int64_t amount,
+spread(loyalty_basket_t *basket, size_t n, int64_t sum, int64_t amount,
        loyalty_reduction_t *reduction)
 {
     int64_t *weights = basket->weights, *shares = basket->shares;
@@ -63,7 +63,8 @@ spread(loyalty_basket_t *basket, size_t n, int64_t amount,
 
     while (n != 0 && amount != 0) {
 
-        rc = loyalty_allocate(amount, weights, n, shares, basket->rests);
+        rc = loyalty_allocate_of(amount, weights, n, sum, shares,
+                                 basket->rests);
         if (rc != LOYALTY_OK) {
             return rc;
         }
@@ -75,6 +76,7 @@ spread(loyalty_basket_t *basket, size_t n, int64_t amount,
                 parts[sharing[i]] = most;
                 reduction->amount += most;
                 rest -= most;
+                sum -= weights[i];
             } else {
                 parts[sharing[i]] = shares[i]; /* unless a line leaves */
                 sharing[kept] = sharing[i];
@@ -122,7 +124,7 @@ spread_over_scope(const loyalty_offer_t *offer, loyalty_basket_t *basket,
         amount = smaller(offer->discount.amount, left);
     }
 
-    return spread(basket, n, capped(offer, amount), reduction);
+    return spread(basket, n, left, capped(offer, amount), reduction);
 }
 
 /* The lines of the scope, the cheapest first where not all units get it. */
@@ -453,7 +455,7 @@ give_groups(const loyalty_offer_t *offer, loyalty_basket_t *basket,
             const sides_t *sides, loyalty_reduction_t *reduction)
 {
     const loyalty_discount_t *discount = &offer->discount;
-    int64_t need = sides->groups * discount->get_quantity, amount;
+    int64_t need = sides->groups * discount->get_quantity, worth, amount;
     size_t n, nsharing;
     loyalty_status_t rc;
 
@@ -473,12 +475,12 @@ give_groups(const loyalty_offer_t *offer, loyalty_basket_t *basket,
 
     rc = get(basket, n, need, reduction);
     if (rc == LOYALTY_OK) {
-        rc = loyalty_mul_div(share_worths(basket, sides->get, &nsharing),
-                             discount->percent, PERCENT_ALL,
+        worth = share_worths(basket, sides->get, &nsharing);
+        rc = loyalty_mul_div(worth, discount->percent, PERCENT_ALL,
                              LOYALTY_ROUND_HALF_UP, &amount);
     }
     if (rc == LOYALTY_OK) {
-        rc = spread(basket, nsharing, capped(offer, amount), reduction);
+        rc = spread(basket, nsharing, worth, capped(offer, amount), reduction);
     }
 
     return rc == LOYALTY_OK ? leave_units(basket, reduction) : rc;

@@ -455,16 +455,24 @@ loyalty_status_t
 loyalty_allocate(int64_t amount, const int64_t *weights, size_t n,
                  int64_t *parts, int64_t *rests)
 {
-    int64_t sum, left = amount, low, ties;
     loyalty_status_t rc;
+    int64_t sum;
+
+    rc = sum_of(weights, n, &sum);
+
+    return rc == LOYALTY_OK
+               ? loyalty_allocate_of(amount, weights, n, sum, parts, rests)
+               : rc;
+}
+
+loyalty_status_t
+loyalty_allocate_of(int64_t amount, const int64_t *weights, size_t n,
+                    int64_t sum, int64_t *parts, int64_t *rests)
+{
+    int64_t left = amount, low, ties;
     shares_t shares;
     uint64_t rest;
     size_t i;
-
-    rc = sum_of(weights, n, &sum);
-    if (rc != LOYALTY_OK) {
-        return rc;
-    }
 
     if (amount < 0 || (sum == 0 && amount != 0)) {
         return LOYALTY_ERROR_INVALID;

@@ -52,6 +52,11 @@ loyalty_status_t loyalty_mul_div(int64_t a, int64_t b, int64_t divisor,
 loyalty_status_t loyalty_allocate(int64_t amount, const int64_t *weights,
                                   size_t n, int64_t *parts, int64_t *rests);
 
+/* The same for who knows that no weight is below 0, and their sum. */
+loyalty_status_t loyalty_allocate_of(int64_t amount, const int64_t *weights,
+                                     size_t n, int64_t sum, int64_t *parts,
+                                     int64_t *rests);
+
 /* quantity * unit_price (a decimal text in major units), rounded half up to
  * the minor unit: a line's amount.  Over 18 places: LOYALTY_ERROR_LIMIT. */
 loyalty_status_t loyalty_line_amount(loyalty_str_t unit_price, int exponent,

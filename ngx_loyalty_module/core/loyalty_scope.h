@@ -4,9 +4,9 @@
  * line costs as many steps as it has scopes, however many offers there are.
  * Internal to core/.
  *
- * Scopes have numbers: 0 is the whole site, those below `nscopes` lie in the
- * links.  SKU patterns are not here: they are tried when their scope is asked
- * for.
+ * Scopes have numbers, those that name the same the same one: 0 is the whole
+ * site, those below `nscopes` lie in the links.  SKU patterns are not here: they
+ * are tried when their scope is asked for.
  */
 
 #ifndef LOYALTY_SCOPE_H
@@ -29,8 +29,8 @@ typedef struct {
     uint32_t nscopes;
 } loyalty_scope_index_t;
 
-/* Of offers whose scopes are numbered; memory from the arena.  Keys are
- * borrowed from the offers. */
+/* Of offers whose scopes are numbered below index->nscopes, and are numbered
+ * anew; memory from the arena.  Keys are borrowed from the offers. */
 loyalty_status_t loyalty_scope_index_build(loyalty_scope_index_t *index,
                                            loyalty_offer_t *const *offers,
                                            size_t noffers,
