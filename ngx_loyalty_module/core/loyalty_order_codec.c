@@ -354,6 +354,9 @@ get_attempt(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     if (rc != LOYALTY_OK) {
         return rc;
     }
+    for (i = 0; i < attempt->nlines; i++) {
+        decoder->bad |= attempt->lines[i].amount < 0;
+    }
 
     attempt->phase =
         (loyalty_order_phase_t)loyalty_get_max(decoder, LOYALTY_PHASE_EARNED);

@@ -545,6 +545,7 @@ an_order_keeps_its_rules(void **state)
     BREAKS(order, order.id = loyalty_str(""));
     BREAKS(order, lines[0].quantity = lines[0].returned = 0);
     BREAKS(order, lines[0].returned = 4);
+    BREAKS(order, lines[0].amount = -1);
     BREAKS(order, refunds[0].mark.seen = false);
     BREAKS(order, attempts[0].attempt = 0);
     BREAKS(order, attempts[0].attempt = 2);
