@@ -279,6 +279,42 @@ def activated(tap, backend, count):
     tap.ok(member["points"]["active"] == 10, "and can be taken back", member)
 
 
+def lame_order(tap, backend):
+    """The second of three orders cannot be read while the points are made up
+    for: the others' are given, it is named, and gets its own later."""
+    settings(backend, False)
+    lines = [json.dumps({"order_id": f"lame{i}", "member_id": "lame",
+                         "status": "completed", "currency": "GBP",
+                         "total": 1000 * 10 ** i, "lines": []})
+             for i in range(3)]
+    backend.call("POST", "orders/batch", "\n".join(lines),
+                 "application/x-ndjson")
+    settings(backend, True)
+    key = f"loyalty:o:{{{SITE}}}:lame1"
+    backend.redis("rename", key, f"kept:{{{SITE}}}")
+    backend.redis("set", key, "garbage")
+    _, job = backend.call("POST", "jobs", {"kind": "activation",
+                                           "backfill": True})
+    job, _ = backend.finish(job["id"])
+    _, member = backend.call("GET", "members/lame")
+    tap.ok(job["state"] == "done" and job["failed"] == 1
+           and job["result"]["orders"] == 2
+           and [e["at"] for e in job["result"]["errors"]] == ["lame1"],
+           "an order that cannot be read is named", job)
+    tap.ok(member["points"]["active"] == 10 + 1000
+           and entries(backend, ["lame"]) == [2],
+           "its neighbours have their points and entries", member)
+    backend.redis("rename", f"kept:{{{SITE}}}", key)
+    _, job = backend.call("POST", "jobs", {"kind": "activation",
+                                           "backfill": True})
+    job, _ = backend.finish(job["id"])
+    _, member = backend.call("GET", "members/lame")
+    tap.ok(job["result"] == {"orders": 1}
+           and member["points"]["active"] == 1110
+           and entries(backend, ["lame"]) == [3],
+           "mended, it gets its own, and nobody else", (job, member))
+
+
 def check(backend):
     status, job = backend.call("POST", "check")
     job, _ = backend.finish(job["id"])
@@ -318,6 +354,7 @@ def main():
         exported(tap, backend)
         offered(tap, backend, count)
         activated(tap, backend, 300)
+        lame_order(tap, backend)
         checked(tap, backend)
     tap.done()
 

@@ -54,10 +54,11 @@ write_order(loyalty_member_change_t *change, loyalty_str_t id,
 }
 
 /* One order's points; its entries are written here, for the slot has room for
- * one set of effects. */
+ * one set of effects.  *given counts the orders. */
 static loyalty_status_t
 backfill(loyalty_job_t *job, loyalty_member_slot_t *slot,
-         loyalty_member_change_t *change, const redisReply *reply)
+         loyalty_member_change_t *change, const redisReply *reply,
+         size_t *given)
 {
     loyalty_member_writer_t writer = {.scope = &change->scope,
                                       .program = change->program,
@@ -82,7 +83,7 @@ backfill(loyalty_job_t *job, loyalty_member_slot_t *slot,
         slot->changed = true;
         write_order(change, order->id, order);
         loyalty_member_write_effects(&writer, slot->id, &effects);
-        loyalty_job_count(job, "orders");
+        (*given)++;
     }
 
     return status;
@@ -94,22 +95,37 @@ backfill_member(loyalty_job_t *job, loyalty_member_slot_t *slot,
 {
     const history_t *history = job->data;
     const redisReply *orders;
-    loyalty_status_t status = LOYALTY_OK;
-    size_t i;
+    loyalty_status_t status;
+    loyalty_str_t id;
+    size_t i, given = 0;
 
     history += slot - change->list;
 
-    for (i = 0; i < history->ids->elements && !slot->fresh
-                && status == LOYALTY_OK; i++) {
+    for (i = 0; i < history->ids->elements && !slot->fresh; i++) {
         orders = loyalty_job_reply(job, 1);
         if (!loyalty_reply_array(orders, orders->elements)) {
             return LOYALTY_ERROR_CORRUPT;
         }
+
         status = backfill(job, slot, change,
-                          orders->element[history->first + i]);
+                          orders->element[history->first + i], &given);
+        if (status == LOYALTY_ERROR_MEMORY) {
+            return status;
+        }
+        if (status != LOYALTY_OK
+            && loyalty_reply_str(history->ids->element[i], &id)) {
+            loyalty_job_failure(job, id, loyalty_status_name(status),
+                                "the order's points cannot be given");
+        }
     }
 
-    return status == LOYALTY_OK ? settle(job, slot, change) : status;
+    status = settle(job, slot, change);
+
+    while (status == LOYALTY_OK && given-- != 0) {
+        loyalty_job_count(job, "orders");
+    }
+
+    return status;
 }
 
 /* The ids of the orders of as many members as fit one transaction; *n is

@@ -11,9 +11,9 @@
 #include "loyalty_bulk.h"
 #include "loyalty_code.h"
 #include "loyalty_content.h"
-#include "loyalty_filter.h"
 #include "loyalty_job_kinds.h"
 #include "loyalty_offer.h"
+#include "loyalty_recipients.h"
 #include "loyalty_wallet.h"
 
 /* Members of one transaction where each needs a code of its own, and the codes
@@ -22,25 +22,9 @@
 #define CODE_TRIES 4
 
 typedef struct {
-    loyalty_filter_t *filter; /* or NULL */
-    loyalty_str_t *codes;     /* CODE_TRIES for each of the page; or NULL */
+    loyalty_str_t *codes; /* CODE_TRIES for each of the page; or NULL */
     loyalty_str_t chosen[PAGE_CODES];
 } bulk_t;
-
-/* The filter is compiled by each step, into its arena. */
-static bool
-compile_filter(loyalty_job_t *job, loyalty_filter_t **filter)
-{
-    json_t *json = json_object_get(job->params, "filter");
-    loyalty_problems_t problems;
-
-    *filter = NULL;
-    loyalty_problems_init(&problems, job->arena);
-
-    return json == NULL
-           || loyalty_filter_compile(json, job->arena, &problems, filter)
-                  == LOYALTY_OK;
-}
 
 static loyalty_status_t
 grant(loyalty_job_t *job, loyalty_member_slot_t *slot,
@@ -138,20 +122,7 @@ give(loyalty_job_t *job, loyalty_member_slot_t *slot,
      loyalty_member_change_t *change)
 {
     const json_t *notify = json_object_get(job->params, "notify");
-    const bulk_t *bulk = job->data;
     loyalty_status_t status;
-
-    if (slot->fresh) {
-        return LOYALTY_ERROR_NOT_FOUND;
-    }
-
-    if (bulk->filter != NULL
-        && (slot->member.deleted_at != LOYALTY_UNKNOWN
-            || !loyalty_filter_matches(bulk->filter, &slot->member,
-                                       job->program, job->created_at))) {
-        loyalty_job_count(job, "skipped");
-        return LOYALTY_OK;
-    }
 
     status = is_offer(job) ? give_offer(job, slot, change)
                            : grant(job, slot, change);
@@ -170,9 +141,10 @@ give(loyalty_job_t *job, loyalty_member_slot_t *slot,
 /* Codes for a page of n members, and the look whether somebody has them.
  * LOYALTY_STORE_OK without codes where the offer has no pattern. */
 static loyalty_store_result_t
-make_codes(loyalty_job_t *job, bulk_t *bulk, size_t n,
+make_codes(loyalty_job_t *job, void *data, size_t n,
            loyalty_commands_t *reads)
 {
+    bulk_t *bulk = data;
     unsigned char random[2 * LOYALTY_CODE_MAX];
     char code[LOYALTY_CODE_MAX + 1];
     const loyalty_program_t *program;
@@ -222,51 +194,14 @@ make_codes(loyalty_job_t *job, bulk_t *bulk, size_t n,
 }
 
 static loyalty_store_result_t
-step_with_codes(loyalty_job_t *job, bulk_t *bulk, const char *kind,
-                loyalty_str_t rest)
-{
-    loyalty_store_result_t result;
-    loyalty_replies_t replies;
-    loyalty_commands_t reads;
-    loyalty_str_t *ids;
-    size_t n;
-
-    loyalty_replies_init(&replies);
-    loyalty_commands_init(&reads);
-    result = loyalty_job_ids(job, kind, rest, PAGE_CODES, &replies, &ids, &n);
-    if (result == LOYALTY_STORE_OK) {
-        result = make_codes(job, bulk, n, &reads);
-    }
-    if (result == LOYALTY_STORE_OK) {
-        result = loyalty_job_page(job, ids, n, n < PAGE_CODES,
-                                  reads.count != 0 ? &reads : NULL, give);
-    }
-    loyalty_commands_free(&reads);
-    loyalty_replies_free(&replies);
-
-    return result;
-}
-
-static loyalty_store_result_t
 step(loyalty_job_t *job)
 {
-    loyalty_str_t rest = job->id;
-    const char *kind = "jm";
     bulk_t bulk = {0};
 
-    if (!compile_filter(job, &bulk.filter)) {
-        return LOYALTY_STORE_MALFORMED;
-    }
-
-    if (bulk.filter != NULL) {
-        kind = "mi";
-        rest = loyalty_str_null;
-    }
-
-    job->data = &bulk;
-
-    return is_offer(job) ? step_with_codes(job, &bulk, kind, rest)
-                         : loyalty_job_scan(job, kind, rest, give);
+    return is_offer(job)
+               ? loyalty_recipients_page(job, PAGE_CODES, make_codes, give,
+                                         &bulk)
+               : loyalty_recipients_scan(job, give, &bulk);
 }
 
 const loyalty_job_kind_t loyalty_job_bulk = {"bulk", step};

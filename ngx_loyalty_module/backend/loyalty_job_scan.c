@@ -86,6 +86,7 @@ static loyalty_store_result_t
 decide(loyalty_member_change_t *change, void *data)
 {
     loyalty_job_t *job = data;
+    loyalty_commands_t mark;
     loyalty_status_t status;
     loyalty_member_slot_t *slot;
     size_t i;
@@ -96,6 +97,7 @@ decide(loyalty_member_change_t *change, void *data)
 
     for (i = 0; i < change->n; i++) {
         slot = &change->list[i];
+        mark = change->writes;
         status = slot->corrupt ? LOYALTY_ERROR_CORRUPT
                                : job->scan_member(job, slot, change);
         if (status == LOYALTY_ERROR_MEMORY) {
@@ -106,6 +108,7 @@ decide(loyalty_member_change_t *change, void *data)
         job->next.cursor = slot->id;
         if (status != LOYALTY_OK) {
             slot->changed = false;
+            loyalty_commands_cut(&change->writes, &mark);
             loyalty_job_failure(job, slot->id,
                                 slot->effects.refusal != NULL
                                     ? slot->effects.refusal

@@ -151,10 +151,38 @@ pass(loyalty_job_t *job, loyalty_member_slot_t *slot,
     return status;
 }
 
+static loyalty_store_result_t
+scan_page(loyalty_job_t *job, const char *kind, loyalty_str_t rest,
+          size_t limit, loyalty_recipients_reads_pt reads, void *data)
+{
+    loyalty_store_result_t result;
+    loyalty_commands_t commands;
+    loyalty_replies_t replies;
+    loyalty_str_t *ids;
+    size_t n;
+
+    loyalty_replies_init(&replies);
+    loyalty_commands_init(&commands);
+    result = loyalty_job_ids(job, kind, rest, limit, &replies, &ids, &n);
+    if (result == LOYALTY_STORE_OK && reads != NULL) {
+        result = reads(job, data, n, &commands);
+    }
+    if (result == LOYALTY_STORE_OK) {
+        result = loyalty_job_page(job, ids, n, n < limit,
+                                  commands.count != 0 ? &commands : NULL,
+                                  pass);
+    }
+    loyalty_commands_free(&commands);
+    loyalty_replies_free(&replies);
+
+    return result;
+}
+
 /* The filter is compiled by each step, into its arena. */
 loyalty_store_result_t
-loyalty_recipients_scan(loyalty_job_t *job, loyalty_job_member_pt member,
-                        void *data)
+loyalty_recipients_page(loyalty_job_t *job, size_t limit,
+                        loyalty_recipients_reads_pt reads,
+                        loyalty_job_member_pt member, void *data)
 {
     json_t *json = json_object_get(job->params, "filter");
     scan_t scan = {.member = member, .data = data};
@@ -162,7 +190,7 @@ loyalty_recipients_scan(loyalty_job_t *job, loyalty_job_member_pt member,
 
     job->data = &scan;
     if (json == NULL) {
-        return loyalty_job_scan(job, "jm", job->id, pass);
+        return scan_page(job, "jm", job->id, limit, reads, data);
     }
 
     loyalty_problems_init(&problems, job->arena);
@@ -171,5 +199,13 @@ loyalty_recipients_scan(loyalty_job_t *job, loyalty_job_member_pt member,
         return LOYALTY_STORE_MALFORMED;
     }
 
-    return loyalty_job_scan(job, "mi", loyalty_str_null, pass);
+    return scan_page(job, "mi", loyalty_str_null, limit, reads, data);
+}
+
+loyalty_store_result_t
+loyalty_recipients_scan(loyalty_job_t *job, loyalty_job_member_pt member,
+                        void *data)
+{
+    return loyalty_recipients_page(job, LOYALTY_MEMBER_CHANGE_MAX, NULL,
+                                   member, data);
 }

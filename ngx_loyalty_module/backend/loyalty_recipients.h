@@ -31,6 +31,17 @@ loyalty_store_result_t loyalty_recipients_scan(loyalty_job_t *job,
                                                loyalty_job_member_pt member,
                                                void *data);
 
+/* Adds what is to be read with a page of n members; `data` as given. */
+typedef loyalty_store_result_t (*loyalty_recipients_reads_pt)(
+    loyalty_job_t *job, void *data, size_t n, loyalty_commands_t *reads);
+
+/* The same, `limit` members at a time with `reads` of their own, which may be
+ * NULL. */
+loyalty_store_result_t
+loyalty_recipients_page(loyalty_job_t *job, size_t limit,
+                        loyalty_recipients_reads_pt reads,
+                        loyalty_job_member_pt member, void *data);
+
 /* POST members/export, of a group where it is not empty. */
 loyalty_store_result_t loyalty_api_export_group(loyalty_api_call_t *call,
                                                 loyalty_str_t group);

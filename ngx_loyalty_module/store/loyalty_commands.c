@@ -37,6 +37,15 @@ loyalty_commands_free(loyalty_commands_t *commands)
     *commands = (loyalty_commands_t){0};
 }
 
+void
+loyalty_commands_cut(loyalty_commands_t *commands,
+                     const loyalty_commands_t *mark)
+{
+    commands->len = mark->len;
+    commands->count = mark->count;
+    commands->watches = mark->watches;
+}
+
 /* Room for `len` more bytes, or NULL. */
 static char *
 reserve(loyalty_commands_t *commands, size_t len)

@@ -23,6 +23,10 @@ void loyalty_commands_init(loyalty_commands_t *commands);
 void loyalty_commands_reset(loyalty_commands_t *commands); /* keeps memory */
 void loyalty_commands_free(loyalty_commands_t *commands);
 
+/* Takes back what came after `mark`, a copy of the same commands. */
+void loyalty_commands_cut(loyalty_commands_t *commands,
+                          const loyalty_commands_t *mark);
+
 /* Begins a command of `argc` words, the name being the first of them. */
 void loyalty_command(loyalty_commands_t *commands, const char *name,
                      size_t argc);
