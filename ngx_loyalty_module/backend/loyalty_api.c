@@ -622,6 +622,7 @@ loyalty_api(loyalty_api_session_t *session,
     *response = (loyalty_api_response_t){0};
 
     explain(&call, serve(&call));
+    response->known = call.caller.sites != NULL;
 
     json_decref(call.body);
     json_decref(call.caller.sites);

@@ -61,6 +61,7 @@ typedef struct {
     char allow[64];
     int retry_after; /* seconds; 0: no such header */
     bool replayed;
+    bool known;     /* the token or the session is one */
     bool immutable; /* may be kept for ever, by anybody */
     size_t offset; /* > 0: a piece; call again with it as the request's */
 } loyalty_api_response_t;

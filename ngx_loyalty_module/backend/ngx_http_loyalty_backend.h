@@ -41,6 +41,10 @@ ngx_int_t ngx_http_loyalty_limit_zone(ngx_conf_t *cf,
 ngx_uint_t ngx_http_loyalty_limit_reached(ngx_http_request_t *r,
     ngx_http_loyalty_backend_main_conf_t *bmcf);
 
+/* Whether the API has known the caller of a request that was let in. */
+void ngx_http_loyalty_limit_known(ngx_http_request_t *r,
+    ngx_http_loyalty_backend_main_conf_t *bmcf, ngx_uint_t known);
+
 /* Sessions wait for threads in a list; in init_process and exit_process. */
 ngx_int_t ngx_http_loyalty_backend_sessions_init(void);
 void ngx_http_loyalty_backend_sessions_free(void);

@@ -302,6 +302,13 @@ ngx_http_loyalty_backend_done(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, r);
 
+    if (op->response.known || op->response.status == NGX_HTTP_UNAUTHORIZED) {
+        ngx_http_loyalty_limit_known(r,
+                                     ngx_http_get_module_main_conf(r,
+                                              ngx_http_loyalty_backend_module),
+                                     op->response.known);
+    }
+
     ngx_http_loyalty_backend_send(op);
 
     ngx_http_run_posted_requests(c);
