@@ -5,11 +5,12 @@
 
 #include "loyalty_transfer.h"
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "loyalty_address.h"
 
 #define SLICE 100 /* ms between two looks at stopping() */
 #define CONNECT_TIMEOUT 10000
@@ -69,59 +70,6 @@ replace_socket(loyalty_transfer_t *transfer, int from, int to)
     }
 }
 
-/* RFC 6890: what is nobody's, this machine's, or of a network of one's own. */
-static bool
-is_public_ipv4(uint32_t address)
-{
-    static const struct {
-        uint32_t net, mask;
-    } special[] = {
-        {0x00000000, 0xff000000}, /* 0.0.0.0/8 */
-        {0x0a000000, 0xff000000}, /* 10.0.0.0/8 */
-        {0x64400000, 0xffc00000}, /* 100.64.0.0/10 */
-        {0x7f000000, 0xff000000}, /* 127.0.0.0/8 */
-        {0xa9fe0000, 0xffff0000}, /* 169.254.0.0/16 */
-        {0xac100000, 0xfff00000}, /* 172.16.0.0/12 */
-        {0xc0000000, 0xffffff00}, /* 192.0.0.0/24 */
-        {0xc0a80000, 0xffff0000}, /* 192.168.0.0/16 */
-        {0xc6120000, 0xfffe0000}, /* 198.18.0.0/15 */
-        {0xe0000000, 0xe0000000}, /* 224.0.0.0/3 */
-    };
-    size_t i;
-
-    for (i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
-        if ((address & special[i].mask) == special[i].net) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-/* Global unicast, 2000::/3, without 6to4 and Teredo, which hide another. */
-static bool
-is_public(const struct sockaddr *address)
-{
-    const uint8_t *byte;
-    struct sockaddr_in6 in6;
-    struct sockaddr_in in;
-
-    if (address->sa_family == AF_INET) {
-        memcpy(&in, address, sizeof(in));
-        return is_public_ipv4(ntohl(in.sin_addr.s_addr));
-    }
-
-    if (address->sa_family != AF_INET6) {
-        return false;
-    }
-
-    memcpy(&in6, address, sizeof(in6));
-    byte = in6.sin6_addr.s6_addr;
-    return (byte[0] & 0xe0) == 0x20 && !(byte[0] == 0x20 && byte[1] == 0x02)
-           && !(byte[0] == 0x20 && byte[1] == 0x01 && byte[2] == 0
-                && byte[3] == 0);
-}
-
 static curl_socket_t
 open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -129,7 +77,7 @@ open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
     int fd;
 
     (void)purpose;
-    if (transfer->public_only && !is_public(&address->addr)) {
+    if (transfer->public_only && !loyalty_address_is_public(&address->addr)) {
         snprintf(transfer->reply, sizeof(transfer->reply),
                  "the address is not public");
         return CURL_SOCKET_BAD;
