@@ -246,6 +246,41 @@ def test_order_posts(backend):
            and headers["Loyalty-Site"] == SITE, "as the edge would", headers)
     TAP.ok(backend.redis("xlen", stream) == "0", "and leaves its stream")
 
+    for uri in ("no-path", "/with space", "/" + "x" * 2048, ""):
+        backend.redis("xadd", stream, "*", "e", "{}", "i", "bad", "u", uri)
+    wait(lambda: [one["error"] for one in deliveries(backend, "dead")
+                  if one["type"] == "order.post"] == [
+        "the order post has no path of at most 2048 bytes to go to"] * 4,
+        "one that can go nowhere is dead, and to be seen")
+    logged = (backend.dir / "logs" / "error.log").read_text()
+    told = [line for line in logged.splitlines() if "is given up" in line]
+    dead = len(deliveries(backend, "dead"))
+    TAP.ok(1 <= len(told) <= 2 < dead,
+           f"of {dead} dead ones a worker names one a minute", told)
+
+
+def test_secrets(backend, port):
+    key = f"loyalty:x:{{{SITE}}}:secrets"
+    two = [{"id": name, "url": f"http://127.0.0.1:{port}/{name}",
+            "events": ["order.applied"]} for name in ("keep", "drop")]
+    settings(backend, two)
+    secret(backend, "drop")
+    kept = secret(backend, "keep")
+    _, version = backend.call("GET", "versions?limit=1")
+    settings(backend, two[:1])
+    TAP.ok(backend.redis("hgetall", key).split() == ["keep", kept],
+           "the secret of a webhook that is deleted is deleted")
+    newest = version["versions"][0]["version"]
+    status, _ = backend.call("POST", f"versions/{newest}/restore")
+    order(backend, "secrets")
+    wait(lambda: {one["webhook_id"]: one.get("error")
+                  for one in deliveries(backend, "pending")}.get("drop")
+         == "the webhook has no secret" and len(Merchant.at("/keep")) == 1,
+         f"one that comes back ({status}) needs a new one")
+    secret(backend, "drop")
+    soon(backend)
+    wait(lambda: len(Merchant.at("/drop")) == 1, "and then goes on")
+
 
 def test_kills(backend, port, orders=40):
     settings(backend, [{"id": "k", "url": f"http://127.0.0.1:{port}/kills",
@@ -290,15 +325,21 @@ def test_stop(backend, port):
 
 
 def test_private(port):
+    hosts = ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "0", "[::1]",
+             "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "169.254.169.254"]
     with Backend() as backend:
-        settings(backend, [{"id": "p", "url": f"http://127.0.0.1:{port}/p",
-                            "events": ["order.applied"]}])
-        secret(backend, "p")
+        settings(backend, [{"id": f"p{n}", "url": f"http://{host}:{port}/p",
+                            "events": ["order.applied"]}
+                           for n, host in enumerate(hosts)])
+        for n in range(len(hosts)):
+            secret(backend, f"p{n}")
         order(backend, "o1")
-        wait(lambda: any(one.get("error") == "the address is not public"
-                         for one in deliveries(backend, "pending")),
+        wait(lambda: [one.get("error")
+                      for one in deliveries(backend, "pending")]
+             == ["the address is not public"] * len(hosts),
              "without webhooks=any nothing goes to this machine")
-        TAP.ok(not Merchant.at("/p"), "nor did anything")
+        TAP.ok(not Merchant.at("/p"), "nor did anything",
+               deliveries(backend, "pending"))
 
 
 def main():
@@ -309,6 +350,7 @@ def main():
         test_events(backend, port)
         test_answers(backend, port)
         test_order_posts(backend)
+        test_secrets(backend, port)
         test_kills(backend, port)
         test_stop(backend, port)
     test_private(port)

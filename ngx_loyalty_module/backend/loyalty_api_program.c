@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loyalty_webhook.h"
+
 /* The first line of a version in the history; it never has a newline. */
 #define HEADER_FORMAT "{\"version\":%lld,\"at\":%lld,\"by\":%s,\"what\":%s}\n"
 
@@ -312,6 +314,37 @@ keep_version(loyalty_api_call_t *call, int64_t version, const char *by,
     return LOYALTY_STORE_OK;
 }
 
+/* A webhook that is deleted takes its secret along. */
+static loyalty_store_result_t
+delete_secrets(loyalty_api_call_t *call, const loyalty_api_edit_t *edit)
+{
+    json_t *live, *webhook;
+    loyalty_str_t id;
+    size_t i;
+
+    if (edit->live.len == 0) {
+        return LOYALTY_STORE_OK;
+    }
+
+    live = json_loadb(edit->live.data, edit->live.len, 0, NULL);
+    if (live == NULL) {
+        return LOYALTY_STORE_MEMORY;
+    }
+
+    json_array_foreach(json_object_get(json_object_get(live, "settings"),
+                                       "webhooks"), i, webhook) {
+        id = loyalty_str_from(
+            json_string_value(json_object_get(webhook, "id")));
+        if (loyalty_program_webhook(edit->program, id) == NULL) {
+            loyalty_api_command(call, "HDEL", "x", loyalty_str("secrets"), 1);
+            loyalty_arg(&call->session->commands, id);
+        }
+    }
+
+    json_decref(live);
+    return LOYALTY_STORE_OK;
+}
+
 loyalty_store_result_t
 loyalty_api_edit_write(loyalty_api_call_t *call, loyalty_api_edit_t *edit)
 {
@@ -349,8 +382,9 @@ loyalty_api_edit_write(loyalty_api_call_t *call, loyalty_api_edit_t *edit)
 
     loyalty_api_etag(call, version);
     what = loyalty_api_path(call);
+    result = delete_secrets(call, edit);
 
-    if (!edit->kept && edit->live.len != 0) {
+    if (result == LOYALTY_STORE_OK && !edit->kept && edit->live.len != 0) {
         result = keep_version(call, edit->version, "", loyalty_str(""),
                               edit->live);
     }

@@ -35,6 +35,12 @@ typedef struct {
     int64_t tries;
 } loyalty_hook_t;
 
+static inline bool
+loyalty_hook_is_order(const loyalty_hook_t *hook)
+{
+    return loyalty_str_eq(hook->type, loyalty_str(LOYALTY_HOOK_ORDER_POST));
+}
+
 /* HGETALL of one; false: there is none.  Strings point into the reply. */
 bool loyalty_hook_read(const redisReply *reply, loyalty_str_t id,
                        loyalty_hook_t *hook);

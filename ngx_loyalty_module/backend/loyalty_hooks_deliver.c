@@ -13,10 +13,12 @@
 
 #include <sys/random.h>
 
+#include "loyalty_link.h"
 #include "loyalty_retry.h"
 
 #define TRIES 10 /* of a transaction */
 #define CLAIM_MARGIN 10000 /* ms for what comes before and after the call */
+#define TELL_EVERY 60000 /* ms between lines in the log of what died */
 
 static const loyalty_retry_t event_retry = {
     .first = 10 * LOYALTY_SECOND,
@@ -30,7 +32,8 @@ static const loyalty_retry_t order_retry = {
     .longest = LOYALTY_HOUR,
 };
 
-static void
+/* True: it is dead. */
+static bool
 write_outcome(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
               const loyalty_hooks_answer_t *answer)
 {
@@ -48,13 +51,13 @@ write_outcome(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
 
     if (answer->outcome == LOYALTY_HOOKS_DONE) {
         loyalty_hook_end(hook, "done", now, &hooks->scope, commands);
-        return;
+        return false;
     }
 
     again = answer->outcome == LOYALTY_HOOKS_DEAD
                 ? LOYALTY_NEVER
-                : loyalty_retry_at(hook->uri.len != 0 ? &order_retry
-                                                      : &event_retry,
+                : loyalty_retry_at(loyalty_hook_is_order(hook) ? &order_retry
+                                                               : &event_retry,
                                    (int32_t)hook->tries, hook->first_try, now,
                                    answer->retry_after, random);
     if (again == LOYALTY_NEVER) {
@@ -65,6 +68,28 @@ write_outcome(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
         loyalty_arg_int(commands, again);
         loyalty_arg(commands, hook->id);
     }
+
+    return again == LOYALTY_NEVER;
+}
+
+/* One that died, and no others for a minute: the API lists them all. */
+static void
+tell(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
+     const loyalty_hooks_answer_t *answer)
+{
+    int64_t now = loyalty_link_now();
+
+    if (now < hooks->tell_at) {
+        return;
+    }
+
+    hooks->tell_at = now + TELL_EVERY;
+    loyalty_apply_say(&hooks->tools, LOYALTY_LOG_WARN,
+                      "loyalty: site \"%.*s\": %.*s %.*s is given up (%s), "
+                      "see GET webhooks/deliveries?state=dead",
+                      (int)hooks->scope.site.len, hooks->scope.site.data,
+                      (int)hook->type.len, hook->type.data,
+                      (int)hook->id.len, hook->id.data, answer->error);
 }
 
 /* Only by who made the last try: a claim may have run out. */
@@ -76,6 +101,7 @@ record(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
     loyalty_store_result_t result = LOYALTY_STORE_CONFLICT;
     loyalty_replies_t replies;
     loyalty_hook_t now;
+    bool dead;
     int tries;
 
     loyalty_replies_init(&replies);
@@ -99,8 +125,11 @@ record(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
 
         loyalty_commands_reset(commands);
         loyalty_command(commands, "MULTI", 1);
-        write_outcome(hooks, hook, answer);
+        dead = write_outcome(hooks, hook, answer);
         result = loyalty_hooks_execute(hooks);
+        if (result == LOYALTY_STORE_OK && dead) {
+            tell(hooks, hook, answer);
+        }
     }
 
     loyalty_replies_free(&replies);

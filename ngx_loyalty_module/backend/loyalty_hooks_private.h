@@ -27,6 +27,7 @@ struct loyalty_hooks_s {
     loyalty_transfer_t *webhooks, *posts;
     loyalty_arena_t arena; /* of what is taken, or POSTed */
     loyalty_hooks_resting_t resting[LOYALTY_HOOKS_RESTING];
+    int64_t tell_at; /* of another that died, monotonic ms */
 
     loyalty_scope_t scope; /* of the site whose turn it is */
     const loyalty_program_t *program;

@@ -131,10 +131,10 @@ take_post(loyalty_hooks_t *hooks, loyalty_str_t id, const redisReply *entry,
     }
 
     hook.id = loyalty_str_from(name);
-    if (hook.uri.len != 0 && hook.uri.data[0] == '/'
-        && hook.uri.len <= LOYALTY_URI_MAX) {
-        loyalty_hook_create(&hook, now, &hooks->scope, &hooks->tools.commands);
+    if (hook.uri.len > LOYALTY_URI_MAX) {
+        hook.uri.len = LOYALTY_URI_MAX + 1; /* enough to be refused */
     }
+    loyalty_hook_create(&hook, now, &hooks->scope, &hooks->tools.commands);
 
     return LOYALTY_STORE_OK;
 }
