@@ -227,3 +227,34 @@ Content-Type: image/png
  "DELETE /v1/sites/demo/images/$main::hash{png}"]
 --- error_code eval: [204, 404, 404]
 --- response_body_like eval: ['^$', 'not_found', 'not_found']
+
+
+
+=== TEST 18: a browser that has it gets no bytes again
+--- token: none
+--- more_headers eval: 'If-None-Match: "other", W/"' . substr($main::hash{jpeg}, 0, 32) . '"'
+--- request eval: "GET /v1/sites/demo/images/$main::hash{jpeg}"
+--- error_code: 304
+--- response_headers eval
+'ETag: "' . substr($main::hash{jpeg}, 0, 32) . "\"\nCache-Control: public, max-age=31536000, immutable\n!Content-Length"
+
+
+
+=== TEST 19: one that has another gets them
+--- token: none
+--- more_headers
+If-None-Match: "other"
+--- request eval: "GET /v1/sites/demo/images/$main::hash{jpeg}"
+--- error_code: 200
+--- response_headers
+Content-Type: image/jpeg
+
+
+
+=== TEST 20: what the programme shows is not deleted
+--- request eval
+["POST /v1/sites/demo/designs\n{\"id\":\"main\",\"css\":\"body{background:url(/rewards/image/$main::hash{jpeg})}\"}",
+ "DELETE /v1/sites/demo/images/$main::hash{jpeg}", 'DELETE /v1/sites/demo/designs/main',
+ "DELETE /v1/sites/demo/images/$main::hash{jpeg}"]
+--- error_code eval: [201, 409, 204, 204]
+--- response_body_like eval: ['"main"', '"in_use".*/designs/main shows', '^$', '^$']

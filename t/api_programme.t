@@ -294,3 +294,20 @@ GET /v1/sites/demo/settings
 {"reason":"x"}']
 --- error_code eval: [409, 404, 404, 422]
 --- response_body_like eval: ['promotion', 'not_found', 'not_found', 'members or filter']
+
+
+
+=== TEST 27: a flag that is neither changes nothing
+--- request eval
+["POST /v1/sites/demo/designs?draft=1\n{\"id\":\"live\"}", 'GET /v1/sites/demo/designs/live',
+ 'GET /v1/sites/demo/offers?deleted=yes', 'GET /v1/sites/demo/offers?draft=']
+--- error_code eval: [422, 404, 422, 422]
+--- response_body_like eval: ['draft is true or false', 'not_found', 'deleted is true or false', 'draft is true or false']
+
+
+
+=== TEST 28: a cursor whose object is gone
+--- request eval
+['GET /v1/sites/demo/offers?limit=1&cursor=gone', 'GET /v1/sites/demo/offers?limit=1&cursor=club']
+--- error_code eval: [422, 200]
+--- response_body_like eval: ['invalid_cursor', '"offers"']

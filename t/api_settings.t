@@ -166,3 +166,31 @@ Loyalty::redis('set', 'loyalty:p:{broken}', '{"version":1,"settings":7}')
 GET /v1/sites/broken/settings
 --- error_code: 500
 --- response_body_like: "code":"corrupt"
+
+
+
+=== TEST 18: a site id that says what it could be
+--- request
+PUT /v1/sites/Demo/settings
+{"currency":"GBP"}
+--- error_code: 404
+--- response_body_like: 1 to 64 of a-z, 0-9
+
+
+
+=== TEST 19: a time zone that nobody keeps
+--- request eval
+[map { "PUT /v1/sites/zoned/settings\n{\"currency\":\"GBP\",\"time_zone\":\"$_\"}" }
+ 'Mars/Base', 'GMT+3', 'Asia/Calcutta', 'Etc/Unknown']
+--- error_code eval: [422, 422, 201, 422]
+--- response_body_like eval
+['"/time_zone".*IANA', '"/time_zone".*IANA', '"time_zone":"Asia/Calcutta"', '"/time_zone".*IANA']
+
+
+
+=== TEST 20: who has the settings gets none again
+--- more_headers
+If-None-Match: "1"
+--- request eval
+['GET /v1/sites/zoned/settings', "PUT /v1/sites/zoned/settings\n{\"currency\":\"GBP\"}", 'GET /v1/sites/zoned/settings']
+--- error_code eval: [304, 200, 200]

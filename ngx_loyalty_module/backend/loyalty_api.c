@@ -559,6 +559,29 @@ explain(loyalty_api_call_t *call, loyalty_store_result_t result)
     }
 }
 
+/* ?erase=yes must not delete, nor ?draft=1 change what is live. */
+static bool
+check_flags(loyalty_api_call_t *call)
+{
+    static const char *const names[] = {"draft", "deleted", "erase"};
+    char code[24];
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        loyalty_str_t value = loyalty_api_query(call, names[i]);
+
+        if (value.data != NULL && !loyalty_str_eq(value, loyalty_str("true"))
+            && !loyalty_str_eq(value, loyalty_str("false"))) {
+            snprintf(code, sizeof(code), "invalid_%s", names[i]);
+            loyalty_api_error(call, 422, code, "%s is true or false",
+                              names[i]);
+            return false;
+        }
+    }
+
+    return true;
+}
+
 static loyalty_store_result_t
 serve(loyalty_api_call_t *call)
 {
@@ -587,7 +610,13 @@ serve(loyalty_api_call_t *call)
     of_site = strncmp(route->path, "sites/", 6) == 0;
 
     if (of_site && loyalty_site_id_check(call->segments[1]) != LOYALTY_OK) {
-        loyalty_api_not_found(call, "site");
+        loyalty_api_error(call, 404, "not_found", "there is no such site: its "
+                          "id has 1 to %d of a-z, 0-9, '-' and '_', a letter "
+                          "or digit first", LOYALTY_SITE_ID_MAX);
+        return LOYALTY_STORE_OK;
+    }
+
+    if (!check_flags(call)) {
         return LOYALTY_STORE_OK;
     }
 

@@ -154,6 +154,12 @@ loyalty_api_query(const loyalty_api_call_t *call, const char *name)
 }
 
 bool
+loyalty_api_flag(const loyalty_api_call_t *call, const char *name)
+{
+    return loyalty_str_eq(loyalty_api_query(call, name), loyalty_str("true"));
+}
+
+bool
 loyalty_api_limit(loyalty_api_call_t *call, size_t *limit)
 {
     loyalty_str_t text = loyalty_api_query(call, "limit");

@@ -105,6 +105,9 @@ void loyalty_api_not_found(loyalty_api_call_t *call, const char *what);
 loyalty_str_t loyalty_api_query(const loyalty_api_call_t *call,
                                 const char *name);
 
+/* A parameter that is true or false, as the dispatcher has made sure. */
+bool loyalty_api_flag(const loyalty_api_call_t *call, const char *name);
+
 /* ?limit= within 1-200, 50 by default; false: the error is written. */
 bool loyalty_api_limit(loyalty_api_call_t *call, size_t *limit);
 

@@ -304,16 +304,81 @@ loyalty_api_list_images(loyalty_api_call_t *call)
     return result;
 }
 
+/* Whether a text somewhere in the value names the hash: a link, a style
+ * sheet.  Deleted offers are shown to those who hold them. */
+static bool
+names_image(const json_t *value, const char *hash)
+{
+    const json_t *part;
+    const char *key;
+    size_t i;
+
+    if (json_is_string(value)) {
+        return strstr(json_string_value(value), hash) != NULL;
+    }
+
+    json_array_foreach (value, i, part) {
+        if (names_image(part, hash)) {
+            return true;
+        }
+    }
+
+    json_object_foreach ((json_t *)value, key, part) {
+        if (names_image(part, hash)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+/* Where the live program shows the image: "/designs/0"; false: nowhere. */
+static bool
+find_use(const json_t *program, loyalty_str_t hash, char *pointer, size_t size)
+{
+    const json_t *list, *object;
+    const char *name;
+    char text[65];
+    size_t i;
+
+    snprintf(text, sizeof(text), "%.*s", (int)hash.len, hash.data);
+
+    json_object_foreach ((json_t *)program, name, list) {
+        json_array_foreach (list, i, object) {
+            if (names_image(object, text)) {
+                snprintf(pointer, size, "/%s/%s", name,
+                         json_string_value(json_object_get(object, "id")));
+                return true;
+            }
+        }
+    }
+
+    return false;
+}
+
 loyalty_store_result_t
 loyalty_api_delete_image(loyalty_api_call_t *call)
 {
     loyalty_str_t hash = call->segments[3];
+    const loyalty_program_t *program;
     loyalty_store_result_t result;
     loyalty_replies_t replies;
+    char use[2 * LOYALTY_ID_MAX];
     int64_t exists = 0;
 
     if (!is_hash(hash)) {
         loyalty_api_not_found(call, "image");
+        return LOYALTY_STORE_OK;
+    }
+
+    result = loyalty_api_program(call, &program);
+    if (result != LOYALTY_STORE_OK || program == NULL) {
+        return result;
+    }
+
+    if (find_use(program->json, hash, use, sizeof(use))) {
+        loyalty_api_error(call, 409, "in_use",
+                          "%s shows the image: change that first", use);
         return LOYALTY_STORE_OK;
     }
 

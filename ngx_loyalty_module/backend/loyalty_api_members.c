@@ -286,19 +286,12 @@ loyalty_api_patch_member(loyalty_api_call_t *call)
 loyalty_store_result_t
 loyalty_api_delete_member(loyalty_api_call_t *call)
 {
-    loyalty_str_t erase = loyalty_api_query(call, "erase"), id;
     loyalty_store_result_t result;
     loyalty_member_slot_t *slot;
-    bool erased = loyalty_str_eq(erase, loyalty_str("true"));
+    bool erased = loyalty_api_flag(call, "erase");
+    loyalty_str_t id;
 
     if (!loyalty_api_member_id(call, &id)) {
-        return LOYALTY_STORE_OK;
-    }
-
-    if (erase.data != NULL && !erased
-        && !loyalty_str_eq(erase, loyalty_str("false"))) {
-        loyalty_api_error(call, 422, "invalid_erase",
-                          "erase is true or false");
         return LOYALTY_STORE_OK;
     }
 

@@ -3,6 +3,7 @@
  */
 
 #include "loyalty_api_program.h"
+#include "loyalty_calendar.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,10 +146,7 @@ loyalty_api_edit_open(loyalty_api_call_t *call, loyalty_api_edit_t *edit,
 loyalty_store_result_t
 loyalty_api_edit_begin(loyalty_api_call_t *call, loyalty_api_edit_t *edit)
 {
-    return loyalty_api_edit_open(call, edit,
-                                 loyalty_str_eq(loyalty_api_query(call,
-                                                                  "draft"),
-                                                loyalty_str("true")));
+    return loyalty_api_edit_open(call, edit, loyalty_api_flag(call, "draft"));
 }
 
 /* One tag, or a list of them: RFC 9110, 13.1. */
@@ -249,6 +247,17 @@ loyalty_api_edit_check(loyalty_api_call_t *call, loyalty_api_edit_t *edit,
 
     loyalty_program_free(edit->program);
     edit->program = program;
+
+    if (!loyalty_calendar_knows(program->settings.time_zone)) {
+        loyalty_problem_t unknown = {
+            loyalty_str("/settings/time_zone"),
+            loyalty_str("must be a time zone of the IANA database, such as "
+                        "\"Europe/Paris\"")};
+
+        loyalty_api_problems(call, 422, "invalid", "the program would not be "
+                             "valid", &unknown, 1, prefix);
+        return LOYALTY_STORE_OK;
+    }
 
     if (!edit->draft && edit->active != program->settings.active
         && !loyalty_api_is_owner(call)) {
@@ -410,7 +419,7 @@ loyalty_api_shown(loyalty_api_call_t *call, loyalty_api_edit_t *edit,
 
     *edit = (loyalty_api_edit_t){0};
 
-    if (loyalty_api_query(call, "draft").data == NULL) {
+    if (!loyalty_api_flag(call, "draft")) {
         result = loyalty_api_program(call, program);
         if (result == LOYALTY_STORE_OK && *program != NULL) {
             loyalty_api_etag(call, (*program)->version);

@@ -192,19 +192,27 @@ find(const resource_t *resource, const json_t *list, loyalty_str_t key)
     return json_array_size(list);
 }
 
-/* The objects from the cursor on, with their defaults. */
-static json_t *
-page_of(loyalty_api_call_t *call, const resource_t *resource, json_t *all,
+/* Answers the objects from the cursor on, with their defaults. */
+static void
+answer_page(loyalty_api_call_t *call, const resource_t *resource, json_t *all,
         size_t limit)
 {
     loyalty_str_t cursor = loyalty_api_query(call, "cursor"), last;
-    bool deleted = loyalty_api_query(call, "deleted").data != NULL;
-    json_t *page = json_array(), *json, *object;
+    bool deleted = loyalty_api_flag(call, "deleted");
+    json_t *page, *json, *object;
     size_t i = 0;
 
     if (cursor.data != NULL) {
         i = find(resource, all, cursor) + 1;
     }
+
+    if (i > json_array_size(all)) {
+        loyalty_api_error(call, 422, "invalid_cursor",
+                          "the cursor is not one of this list");
+        return;
+    }
+
+    page = json_array();
 
     for (; i < json_array_size(all) && json_array_size(page) < limit; i++) {
         object = json_array_get(all, i);
@@ -221,8 +229,7 @@ page_of(loyalty_api_call_t *call, const resource_t *resource, json_t *all,
     }
 
     json_decref(page);
-
-    return json;
+    loyalty_api_json(call, 200, json);
 }
 
 loyalty_store_result_t
@@ -245,7 +252,7 @@ loyalty_api_list_resources(loyalty_api_call_t *call)
     if (result == LOYALTY_STORE_OK && program != NULL) {
         all = loyalty_program_part(program, resource->list,
                                    LOYALTY_PROGRAM_ALL);
-        loyalty_api_json(call, 200, page_of(call, resource, all, limit));
+        answer_page(call, resource, all, limit);
         json_decref(all);
     }
 

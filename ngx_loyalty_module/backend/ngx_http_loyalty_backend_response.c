@@ -12,6 +12,8 @@ static void ngx_http_loyalty_backend_write(ngx_http_request_t *r);
 static void ngx_http_loyalty_backend_next(ngx_http_loyalty_backend_op_t *op);
 static ngx_int_t ngx_http_loyalty_backend_send_header(ngx_http_request_t *r,
     loyalty_api_response_t *response);
+static ngx_int_t ngx_http_loyalty_backend_etag(ngx_http_request_t *r,
+    const char *etag);
 static ngx_int_t ngx_http_loyalty_backend_header(ngx_http_request_t *r,
     const char *name, const char *value);
 
@@ -169,8 +171,7 @@ ngx_http_loyalty_backend_send_header(ngx_http_request_t *r,
                                         ? "public, max-age=31536000, immutable"
                                         : "no-store")
             != NGX_OK
-        || ngx_http_loyalty_backend_header(r, "ETag", response->etag)
-            != NGX_OK
+        || ngx_http_loyalty_backend_etag(r, response->etag) != NGX_OK
         || ngx_http_loyalty_backend_header(r, "Allow", response->allow)
             != NGX_OK
         || ngx_http_loyalty_backend_header(r, "Location", response->location)
@@ -200,6 +201,34 @@ ngx_http_loyalty_backend_send_header(ngx_http_request_t *r,
     }
 
     return ngx_http_send_header(r);
+}
+
+
+/*
+ * nginx itself answers a GET whose If-None-Match names the tag with 304.  Its
+ * other conditions stay off: what a change answers is its outcome.
+ */
+
+static ngx_int_t
+ngx_http_loyalty_backend_etag(ngx_http_request_t *r, const char *etag)
+{
+    ngx_list_part_t  *part;
+
+    if (ngx_http_loyalty_backend_header(r, "ETag", etag) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (*etag != '\0'
+        && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+        && r->headers_in.if_match == NULL
+        && r->headers_in.if_unmodified_since == NULL)
+    {
+        part = r->headers_out.headers.last;
+        r->headers_out.etag = (ngx_table_elt_t *) part->elts + part->nelts - 1;
+        r->disable_not_modified = 0;
+    }
+
+    return NGX_OK;
 }
 
 

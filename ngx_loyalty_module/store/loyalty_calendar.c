@@ -9,6 +9,22 @@
 #include <unicode/ucal.h>
 #include <unicode/ustring.h>
 
+bool
+loyalty_calendar_knows(loyalty_str_t time_zone)
+{
+    UChar zone[LOYALTY_TIME_ZONE_MAX + 1], found[LOYALTY_TIME_ZONE_MAX + 1];
+    UErrorCode error = U_ZERO_ERROR;
+    UBool of_system = false;
+    int32_t len;
+
+    u_strFromUTF8(zone, LOYALTY_TIME_ZONE_MAX + 1, &len, time_zone.data,
+                  (int32_t)time_zone.len, &error);
+    ucal_getCanonicalTimeZoneID(zone, len, found, LOYALTY_TIME_ZONE_MAX + 1,
+                                &of_system, &error);
+
+    return U_SUCCESS(error) && of_system;
+}
+
 static UCalendar *
 open_calendar(loyalty_str_t time_zone, loyalty_instant_t at, UErrorCode *error)
 {

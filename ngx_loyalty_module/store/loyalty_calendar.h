@@ -9,6 +9,9 @@
 
 #define LOYALTY_DATE_SIZE 40
 
+/* Whether it is a name of the IANA time zone database. */
+bool loyalty_calendar_knows(loyalty_str_t time_zone);
+
 /*
  * The local date of an instant, "2026-11-22", in LOYALTY_DATE_SIZE bytes, and
  * the instant at which the next local day begins.  Either may be NULL.  False:

@@ -56,11 +56,33 @@ days_begin_at_local_midnight(void **state)
     }
 }
 
+static void
+names_of_the_iana_database_are_known(void **state)
+{
+    static const char *const known[] = {
+        "UTC", "Europe/Paris", "Asia/Calcutta", "Asia/Kolkata", "Etc/GMT-3",
+        "America/Argentina/Buenos_Aires", "Australia/Lord_Howe"};
+    static const char *const unknown[] = {"", "Mars/Base", "GMT+3",
+                                          "Etc/Unknown", "europe"};
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(known); i++) {
+        assert_true(loyalty_calendar_knows(loyalty_str_from(known[i])));
+    }
+
+    for (i = 0; i < COUNT(unknown); i++) {
+        assert_false(loyalty_calendar_knows(loyalty_str_from(unknown[i])));
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(days_begin_at_local_midnight),
+        cmocka_unit_test(names_of_the_iana_database_are_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
