@@ -115,7 +115,26 @@ location /v1/ { loyalty_backend preview_secret=$TEST_NGINX_SECRET; }
 
 
 
-=== TEST 12: a secret that cannot be read
+=== TEST 12: of the draft, as the edge reads it
+--- http_config
+loyalty_redis unix:$TEST_NGINX_SOCKET timeout=1s;
+loyalty_zone members 1m;
+--- config
+location /v1/ { loyalty_backend preview_secret=$TEST_NGINX_SECRET; }
+location /rewards {
+    loyalty on;
+    loyalty_site demo;
+    loyalty_page tier secret=$TEST_NGINX_SECRET;
+}
+--- request eval
+["POST /v1/sites/demo/preview-links\n{\"draft\":true}", "POST /v1/sites/demo/preview-links\n{\"draft\":1}",
+ "GET /rewards?preview=" . Loyalty::token(1, "0123456789abcdef0123456789abcdef", "demo", Loyalty::now() + 60_000, "draft")]
+--- error_code eval: [201, 422, 404]
+--- response_body_like eval: ['^\{"token":"[\w-]{63}","query":"preview=', '/draft', 'There is no draft']
+
+
+
+=== TEST 13: a secret that cannot be read
 --- config
 location /v1/ { loyalty_backend preview_secret=/nonexistent/secret; }
 --- must_die

@@ -85,6 +85,45 @@ Loyalty::file(secret => "$secret\n");
 our $soon = Loyalty::now() + 3600_000;
 our $preview = Loyalty::token(1, $secret, 'off', $soon);
 
+# "draft" in a preview's token: what the draft has.  In it silver begins at 600,
+# so that anna's 1 234.50 have passed it and gold at 10 000 is next: 634.50 of
+# 9 400, 6 %.
+for (['demo', version => 7, statuses => [
+         {id => 'silver', name => {en => 'Argent & Co', fr => 'Argent'},
+          threshold => 60000},
+         {id => 'gold', name => {en => 'Gold'}, threshold => 1000000}]],
+     ['off', version => 1, statuses => [
+         {id => 'only', name => {en => 'Only one'}, threshold => 0}],
+      designs => [{id => 'bare', template => '<BODY id="x">{{title}}</body>'}],
+      design => 'bare'],
+     ['pound', version => 1, designs => [{id => 'text',
+         template => '{{title}}, {{text.preview}}'}], design => 'text'],
+     ['yen', version => 1, designs => [{id => 'text',
+         template => 'No page: {{title}}'}], design => 'text'])
+{
+    my ($site, %draft) = @$_;
+    my $design = delete $draft{design};
+    Loyalty::redis('RENAME', "loyalty:p:{$site}", "loyalty:kept:{$site}");
+    Loyalty::program($site => {
+        settings => {currency => 'EUR', $design ? (design => $design) : (),
+                     active => JSON::PP::false}, %draft});
+    Loyalty::redis('RENAME', "loyalty:p:{$site}", "loyalty:dr:{$site}");
+    Loyalty::redis('RENAME', "loyalty:kept:{$site}", "loyalty:p:{$site}");
+}
+Loyalty::redis('SET', 'loyalty:dr:{dinar}', '{"version":1,"settings":{"id":'
+    . '"dinar","currency":"<b>"}}');
+Loyalty::redis('SET', 'loyalty:dr:{orders}', 'no JSON');
+Loyalty::redis('RPUSH', 'loyalty:dr:{points}', 'x');
+Loyalty::redis_bytes(' ' x (4 * 1024 * 1024 + 1), 'SET',
+    'loyalty:dr:{segments}');
+Loyalty::redis('SET', 'loyalty:dr:{german}', '');
+
+sub draft {
+    my ($site, $rest) = @_;
+    return "GET /tier?s=$site" . ($rest // '') . '&preview='
+        . Loyalty::token(1, $secret, $site, $soon, 'draft');
+}
+
 our $config = <<'CONF';
     location /tier {
         loyalty on;
@@ -285,6 +324,94 @@ qr{<html lang="en">.*<h3 lang="de">Stammgast</h3>}s
  "GET /closed?s=off&preview=$::preview"]
 --- error_code eval
 [404, 404, 404, 404, 404, 404]
+
+
+=== a link to the draft shows what the draft has, and says so
+--- config eval: $::config
+--- request eval
+[main::draft('demo'), 'GET /tier?s=demo', main::draft('demo', '&m=anna'),
+ 'GET /tier?s=demo&m=anna', main::draft('demo', '&m=new')]
+--- more_headers eval
+['', '', '', '', 'Accept-Language: fr']
+--- error_code eval
+[200, 200, 200, 200, 200]
+--- response_headers eval
+["Cache-Control: private, no-store", "Cache-Control: private, no-cache",
+ "Referrer-Policy: no-referrer", "!Referrer-Policy",
+ "Cache-Control: private, no-store"]
+--- response_body_like eval
+[qr{<meta name="robots" content="noindex">.*href="\?style=7&amp;preview=[\w-]+">.*<p class="loyalty-preview" role="note">Preview of the draft: shoppers do not see this yet\.</p>.*Argent &amp; Co}s,
+ qr{^(?!.*Argent &amp; Co)(?!.*loyalty-preview).*Bronze.*Silver}s,
+ qr{<h2>Argent &amp; Co</h2>.*<progress max="100" value="6"}s,
+ qr{<h2>Bronze</h2>}, qr{Aperçu du brouillon : .*Pas encore de statut}s]
+
+
+=== the stylesheet of a draft is kept by nobody
+--- config eval: $::config
+--- request eval
+[main::draft('demo', '&style=7'), 'GET /tier?s=demo&style=7']
+--- response_headers eval
+["Cache-Control: private, no-store",
+ "Cache-Control: public, max-age=31536000, immutable"]
+--- response_body_like eval
+[qr{^(?!.*#123456).*--loyalty-primary}s, qr{#123456}]
+
+
+=== a design that has no place for it shows the banner all the same, once
+--- config eval: $::config
+--- request eval
+[main::draft('off'), main::draft('pound'), main::draft('yen')]
+--- response_body eval
+[qq{<BODY id="x"><p class="loyalty-preview" role="note">Preview of the draft: shoppers do not see this yet.</p>\nOur loyalty programme</body>},
+ 'Our loyalty programme, Preview of the draft: shoppers do not see this yet.',
+ qq{<p class="loyalty-preview" role="note">Preview of the draft: shoppers do not see this yet.</p>\nNo page: Our loyalty programme}]
+
+
+=== where there is no draft, or none that can be shown, a page says so
+--- config eval: $::config
+--- request eval
+[map({ main::draft($_) } qw(own nowhere dinar orders german points segments)),
+ main::draft('own')]
+--- more_headers eval
+[('') x 7, 'Accept-Language: fr']
+--- error_code eval
+[404, 404, 422, 422, 422, 404, 503, 404]
+--- response_headers eval
+[('Cache-Control: private, no-store') x 8]
+--- response_body_like eval
+[('<h1>There is no draft</h1>') x 2,
+ qr{<h1>The draft is not valid</h1>.*<p>/settings/currency: [^<]*</p>}s,
+ ('<h1>The draft is not valid</h1>') x 2, '<h1>There is no draft</h1>',
+ '<h1>Please try again</h1>', 'pas de brouillon']
+
+
+=== a draft's link says for what it is, and of which site
+--- config eval: $::config
+--- request eval
+["GET /tier?s=off&preview=" . Loyalty::token(1, $::secret, "off", Loyalty::now() - 60_000, "draft"),
+ "GET /tier?s=off&preview=" . Loyalty::token(1, $::secret, "demo", $::soon, "draft"),
+ "GET /tier?s=off&preview=" . Loyalty::token(2, $::secret, "off", $::soon, "draft"),
+ "GET /tier?s=off&preview=" . Loyalty::token(1, "0123456789abcdeg", "off", $::soon, "draft"),
+ "GET /tier?s=off&preview=" . Loyalty::token(1, $::secret, "off", $::soon, "drafts"),
+ "GET /tier?s=demo&preview=" . Loyalty::token(1, $::secret, "demo", $::soon, "drafts"),
+ "GET /closed?s=off&preview=" . Loyalty::token(1, $::secret, "off", $::soon, "draft")]
+--- error_code eval
+[404, 404, 404, 404, 404, 200, 404]
+--- response_body_like eval
+[('404') x 5, qr{^(?!.*loyalty-preview).*Bronze}s, '404']
+
+
+=== Redis away: the draft cannot be shown, and nothing else is in its place
+--- http_config
+    loyalty_redis 127.0.0.1:1 timeout=1s;
+    loyalty_zone members 1m;
+--- config eval: $::config
+--- request eval: main::draft('demo')
+--- error_code: 503
+--- response_headers
+Retry-After: 60
+Cache-Control: private, no-store
+--- response_body_like: The draft cannot be shown just now
 
 
 === HEAD has the headers, other methods are told what there is

@@ -4,7 +4,8 @@
  *   POST activate        {"backfill"}: the next version, and the job that
  *                        gives every member their status (DOMAIN.md 1)
  *   POST deactivate
- *   POST preview-links   {"days"}: a signed link to the page as it will be
+ *   POST preview-links   {"days", "draft"}: a signed link to the page as it
+ *                        will be, or as the draft has it
  */
 
 #include "loyalty_api_program.h"
@@ -114,7 +115,8 @@ loyalty_api_deactivate(loyalty_api_call_t *call)
 loyalty_store_result_t
 loyalty_api_preview_link(loyalty_api_call_t *call)
 {
-    json_t *days = json_object_get(call->body, "days"), *json;
+    json_t *days = json_object_get(call->body, "days");
+    json_t *draft = json_object_get(call->body, "draft"), *json;
     json_int_t n = days != NULL ? json_integer_value(days) : PREVIEW_DAYS;
     loyalty_instant_t expires_at = call->now + n * LOYALTY_DAY;
     const loyalty_program_t *program;
@@ -133,9 +135,18 @@ loyalty_api_preview_link(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
+    if (draft != NULL && !json_is_boolean(draft)) {
+        loyalty_api_problem(call, "/draft", "must be true or false");
+        return LOYALTY_STORE_OK;
+    }
+
     if (loyalty_token_sign(LOYALTY_TOKEN_PREVIEW,
                            call->request->preview_secret, call->scope.site,
-                           expires_at, loyalty_str(""), token, &len)
+                           expires_at,
+                           json_is_true(draft)
+                               ? loyalty_str(LOYALTY_PREVIEW_DRAFT)
+                               : loyalty_str(""),
+                           token, &len)
         != LOYALTY_OK) {
         loyalty_api_error(call, 409, "not_configured",
                           "loyalty_backend has no preview_secret=FILE");

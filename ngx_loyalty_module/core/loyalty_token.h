@@ -16,6 +16,9 @@ typedef enum {
     LOYALTY_TOKEN_UNSUBSCRIBE
 } loyalty_token_type_t;
 
+/* The payload of a preview: this, or nothing for the programme as it is. */
+#define LOYALTY_PREVIEW_DRAFT "draft"
+
 #define LOYALTY_TOKEN_PAYLOAD_MAX 2048
 #define LOYALTY_TOKEN_SIZE 4096
 #define LOYALTY_TOKEN_SECRET_MIN 16 /* a shorter secret is refused */

@@ -224,6 +224,10 @@ char *ngx_http_loyalty_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t ngx_http_loyalty_add_variables(ngx_conf_t *cf);
 ngx_int_t ngx_http_loyalty_handler(ngx_http_request_t *r);
 
+/* A shopper without a record stands where everybody begins: ctx->view. */
+void ngx_http_loyalty_newcomer(ngx_http_request_t *r,
+    ngx_http_loyalty_ctx_t *ctx);
+
 ngx_int_t ngx_http_loyalty_visit_add_zone(ngx_conf_t *cf, void *tag);
 void ngx_http_loyalty_visit(ngx_http_request_t *r,
     ngx_http_loyalty_ctx_t *ctx);

@@ -578,10 +578,7 @@ static void
 ngx_http_loyalty_op_build(ngx_http_loyalty_op_t *op)
 {
     size_t                     len;
-    loyalty_str_t              value;
-    loyalty_arena_t            arena;
     loyalty_view_t            *view;
-    loyalty_member_t           member;
     loyalty_status_t           status;
     loyalty_program_t         *program;
     ngx_loyalty_cache_t       *cache;
@@ -592,21 +589,8 @@ ngx_http_loyalty_op_build(ngx_http_loyalty_op_t *op)
     program = op->site->program->program;
     op->state = NGX_HTTP_LOYALTY_MEMBER_DONE;
 
-    value.data = (char *) op->value.data;
-    value.len = op->value.len;
-
     len = 0;
-
-    loyalty_arena_init(&arena, NGX_HTTP_LOYALTY_ARENA);
-
-    status = loyalty_member_decode(value, &arena, &member);
-
-    if (status == LOYALTY_OK) {
-        status = loyalty_view_build(&member, program, ngx_http_loyalty_now(),
-                                    data, &len);
-    }
-
-    loyalty_arena_free(&arena);
+    status = ngx_http_loyalty_view_decode(&op->value, program, data, &len);
 
     if (status == LOYALTY_OK) {
         view = (loyalty_view_t *) data;
@@ -644,6 +628,33 @@ ngx_http_loyalty_op_build(ngx_http_loyalty_op_t *op)
     if (op->ticket.mark != 0) {
         (void) ngx_loyalty_cache_store(cache, &op->ticket, NULL, 0, 0);
     }
+}
+
+
+loyalty_status_t
+ngx_http_loyalty_view_decode(ngx_str_t *value, loyalty_program_t *program,
+    uint64_t *data, size_t *len)
+{
+    loyalty_str_t      bytes;
+    loyalty_arena_t    arena;
+    loyalty_member_t   member;
+    loyalty_status_t   status;
+
+    bytes.data = (char *) value->data;
+    bytes.len = value->len;
+
+    loyalty_arena_init(&arena, NGX_HTTP_LOYALTY_ARENA);
+
+    status = loyalty_member_decode(bytes, &arena, &member);
+
+    if (status == LOYALTY_OK) {
+        status = loyalty_view_build(&member, program, ngx_http_loyalty_now(),
+                                    data, len);
+    }
+
+    loyalty_arena_free(&arena);
+
+    return status;
 }
 
 

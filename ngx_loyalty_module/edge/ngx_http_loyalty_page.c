@@ -4,7 +4,8 @@
  *
  *     GET  /loyalty/                  the page
  *     GET  /loyalty/?style=7          its stylesheet, cached for long
- *     GET  /loyalty/?preview=TOKEN    the page while the programme is off
+ *     GET  /loyalty/?preview=TOKEN    the page while the programme is off,
+ *                                     or what the draft would make of it
  *
  * The page brings no script and no style of its own inside, so that it works
  * under a strict Content-Security-Policy.  A design's own template that fails
@@ -25,12 +26,14 @@
 
 
 static ngx_int_t ngx_http_loyalty_page_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_loyalty_page_preview(ngx_http_request_t *r,
-    ngx_http_loyalty_page_conf_t *pcf, ngx_str_t *site);
+static ngx_http_loyalty_preview_e ngx_http_loyalty_page_preview(
+    ngx_http_request_t *r, ngx_http_loyalty_page_conf_t *pcf, ngx_str_t *site);
 static ngx_int_t ngx_http_loyalty_page_render(ngx_http_request_t *r,
     loyalty_program_t *program, json_t *model, ngx_str_t *text);
 static ngx_int_t ngx_http_loyalty_page_template(ngx_http_request_t *r,
     loyalty_str_t source, json_t *model, ngx_str_t *text);
+static ngx_int_t ngx_http_loyalty_page_banner(ngx_http_request_t *r,
+    json_t *model, ngx_str_t *text);
 
 
 ngx_loyalty_embed(ngx_loyalty_tier_template, "tier.mustache");
@@ -111,13 +114,9 @@ ngx_http_loyalty_page_create(ngx_conf_t *cf, ngx_http_loyalty_loc_conf_t *llcf,
 static ngx_int_t
 ngx_http_loyalty_page_handler(ngx_http_request_t *r)
 {
-    json_t                       *model;
     ngx_int_t                     rc;
-    ngx_str_t                     value;
-    ngx_uint_t                    preview;
-    loyalty_program_t            *program;
     ngx_http_loyalty_ctx_t       *ctx;
-    ngx_http_loyalty_answer_t     answer;
+    ngx_http_loyalty_preview_e    preview;
     ngx_http_loyalty_loc_conf_t  *llcf;
 
     rc = ngx_http_loyalty_page_method(r);
@@ -133,6 +132,24 @@ ngx_http_loyalty_page_handler(ngx_http_request_t *r)
         return rc;
     }
 
+    if (preview == NGX_HTTP_LOYALTY_PREVIEW_DRAFT) {
+        return ngx_http_loyalty_draft(r, ctx);
+    }
+
+    return ngx_http_loyalty_page_show(r, ctx, preview);
+}
+
+
+ngx_int_t
+ngx_http_loyalty_page_show(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
+    ngx_http_loyalty_preview_e preview)
+{
+    json_t                     *model;
+    ngx_int_t                   rc;
+    ngx_str_t                   value;
+    loyalty_program_t          *program;
+    ngx_http_loyalty_answer_t   answer;
+
     ngx_memzero(&answer, sizeof(ngx_http_loyalty_answer_t));
 
     program = ctx->program->program;
@@ -141,10 +158,22 @@ ngx_http_loyalty_page_handler(ngx_http_request_t *r)
     if (ngx_http_arg(r, (u_char *) "style", 5, &value) == NGX_OK) {
 
         answer.type = "text/css; charset=utf-8";
-        answer.cache_control = NGX_HTTP_LOYALTY_STYLE_AGE;
 
-        if (preview || ngx_atoof(value.data, value.len) != program->version) {
+        switch (preview) {
+
+        case NGX_HTTP_LOYALTY_PREVIEW_DRAFT:
+            answer.cache_control = NGX_HTTP_LOYALTY_MEMBER_AGE;
+            break;
+
+        case NGX_HTTP_LOYALTY_PREVIEW_LIVE:
             answer.cache_control = NGX_HTTP_LOYALTY_GUEST_AGE;
+            break;
+
+        default:
+            answer.cache_control = ngx_atoof(value.data, value.len)
+                                   == program->version
+                                   ? NGX_HTTP_LOYALTY_STYLE_AGE
+                                   : NGX_HTTP_LOYALTY_GUEST_AGE;
         }
 
         if (ngx_http_loyalty_page_style(r, program, &answer.text) != NGX_OK) {
@@ -155,13 +184,9 @@ ngx_http_loyalty_page_handler(ngx_http_request_t *r)
     }
 
     answer.type = "text/html; charset=utf-8";
-
-    if (preview || ctx->member.len) {
-        answer.cache_control = NGX_HTTP_LOYALTY_MEMBER_AGE;
-
-    } else {
-        answer.cache_control = NGX_HTTP_LOYALTY_GUEST_AGE;
-    }
+    answer.cache_control = preview || ctx->member.len
+                           ? NGX_HTTP_LOYALTY_MEMBER_AGE
+                           : NGX_HTTP_LOYALTY_GUEST_AGE;
 
     model = ngx_http_loyalty_page_model(r, ctx, preview);
     if (model == NULL) {
@@ -169,6 +194,10 @@ ngx_http_loyalty_page_handler(ngx_http_request_t *r)
     }
 
     rc = ngx_http_loyalty_page_render(r, program, model, &answer.text);
+
+    if (rc == NGX_OK && preview) {
+        rc = ngx_http_loyalty_page_banner(r, model, &answer.text);
+    }
 
     json_decref(model);
 
@@ -196,12 +225,20 @@ ngx_http_loyalty_page_method(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_loyalty_page_open(ngx_http_request_t *r,
     ngx_http_loyalty_page_conf_t *pcf, ngx_http_loyalty_ctx_t *ctx,
-    ngx_uint_t *preview)
+    ngx_http_loyalty_preview_e *preview)
 {
-    *preview = 0;
+    *preview = NGX_HTTP_LOYALTY_PREVIEW_NONE;
 
     if (ctx == NULL || !ctx->resolved || ctx->site.len == 0) {
         return NGX_HTTP_NOT_FOUND;
+    }
+
+    if (pcf->secret.len) {
+        *preview = ngx_http_loyalty_page_preview(r, pcf, &ctx->site);
+    }
+
+    if (*preview == NGX_HTTP_LOYALTY_PREVIEW_DRAFT) {
+        return NGX_OK;
     }
 
     if (ctx->program == NULL) {
@@ -210,27 +247,21 @@ ngx_http_loyalty_page_open(ngx_http_request_t *r,
                ? NGX_HTTP_NOT_FOUND : NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
-    if (pcf->secret.len
-        && ngx_http_loyalty_page_preview(r, pcf, &ctx->site) == NGX_OK)
-    {
-        *preview = 1;
-        return NGX_OK;
-    }
-
-    return ngx_http_loyalty_active(ctx) ? NGX_OK : NGX_HTTP_NOT_FOUND;
+    return *preview || ngx_http_loyalty_active(ctx) ? NGX_OK
+                                                    : NGX_HTTP_NOT_FOUND;
 }
 
 
-static ngx_int_t
+static ngx_http_loyalty_preview_e
 ngx_http_loyalty_page_preview(ngx_http_request_t *r,
     ngx_http_loyalty_page_conf_t *pcf, ngx_str_t *site)
 {
     char            payload[LOYALTY_TOKEN_SIZE];
     ngx_str_t       value;
-    loyalty_str_t   secret, of, token, said;
+    loyalty_str_t   secret, of, token, what;
 
     if (ngx_http_arg(r, (u_char *) "preview", 7, &value) != NGX_OK) {
-        return NGX_DECLINED;
+        return NGX_HTTP_LOYALTY_PREVIEW_NONE;
     }
 
     secret.data = (char *) pcf->secret.data;
@@ -240,10 +271,19 @@ ngx_http_loyalty_page_preview(ngx_http_request_t *r,
     token.data = (char *) value.data;
     token.len = value.len;
 
-    return loyalty_token_verify(LOYALTY_TOKEN_PREVIEW, secret, of,
-                                ngx_http_loyalty_instant(), token, payload,
-                                &said)
-           == LOYALTY_OK ? NGX_OK : NGX_DECLINED;
+    if (loyalty_token_verify(LOYALTY_TOKEN_PREVIEW, secret, of,
+                             ngx_http_loyalty_instant(), token, payload, &what)
+        != LOYALTY_OK)
+    {
+        return NGX_HTTP_LOYALTY_PREVIEW_NONE;
+    }
+
+    if (what.len == 0) {
+        return NGX_HTTP_LOYALTY_PREVIEW_LIVE;
+    }
+
+    return loyalty_str_eq(what, loyalty_str(LOYALTY_PREVIEW_DRAFT))
+           ? NGX_HTTP_LOYALTY_PREVIEW_DRAFT : NGX_HTTP_LOYALTY_PREVIEW_NONE;
 }
 
 
@@ -329,6 +369,55 @@ ngx_http_loyalty_page_template(ngx_http_request_t *r, loyalty_str_t source,
     loyalty_arena_free(&arena);
 
     return rc;
+}
+
+
+/* A design's own template may have no place for it. */
+
+static ngx_int_t
+ngx_http_loyalty_page_banner(ngx_http_request_t *r, json_t *model,
+    ngx_str_t *text)
+{
+    u_char      *p, *at, *end, *last;
+    size_t       size;
+    const char  *says;
+
+    static const char  format[] =
+        "<p class=\"loyalty-preview\" role=\"note\">%s</p>\n";
+
+    says = json_string_value(json_object_get(json_object_get(model, "text"),
+                                             "preview"));
+    if (says == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = text->data + text->len;
+
+    if (ngx_strlcasestrn(text->data, last, (u_char *) says,
+                         ngx_strlen(says) - 1))
+    {
+        return NGX_OK;
+    }
+
+    at = ngx_strlcasestrn(text->data, last, (u_char *) "<body", 4);
+    at = at ? ngx_strlchr(at, last, '>') : NULL;
+    at = at ? at + 1 : text->data;
+
+    size = text->len + sizeof(format) + ngx_strlen(says);
+
+    p = ngx_pnalloc(r->pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    end = ngx_cpymem(p, text->data, at - text->data);
+    end = ngx_sprintf(end, format, says);
+    end = ngx_cpymem(end, at, last - at);
+
+    text->data = p;
+    text->len = end - p;
+
+    return NGX_OK;
 }
 
 

@@ -21,15 +21,15 @@
 
 #include "ngx_http_loyalty_page.h"
 #include "ngx_loyalty_format.h"
-#include "ngx_loyalty_text.h"
 
 
 typedef struct {
-    ngx_http_loyalty_ctx_t    *ctx;
-    loyalty_program_t         *program;
-    const loyalty_view_t      *view;
-    loyalty_str_t              locale;
-    ngx_loyalty_language_e     language;
+    ngx_http_loyalty_ctx_t      *ctx;
+    loyalty_program_t           *program;
+    const loyalty_view_t        *view;
+    loyalty_str_t                locale;
+    ngx_loyalty_language_e       language;
+    ngx_http_loyalty_preview_e   preview;
 } ngx_http_loyalty_model_t;
 
 
@@ -48,7 +48,7 @@ static json_t *ngx_http_loyalty_model_requirement(ngx_http_loyalty_model_t *m,
 static json_t *ngx_http_loyalty_model_window(ngx_http_loyalty_model_t *m);
 static json_t *ngx_http_loyalty_model_title(ngx_http_loyalty_model_t *m);
 static json_t *ngx_http_loyalty_model_stylesheet(ngx_http_request_t *r,
-    ngx_http_loyalty_model_t *m, ngx_uint_t preview);
+    ngx_http_loyalty_model_t *m);
 static json_t *ngx_http_loyalty_model_str(loyalty_str_t text);
 static json_t *ngx_http_loyalty_model_own(ngx_http_loyalty_model_t *m,
     ngx_loyalty_text_e text);
@@ -60,7 +60,7 @@ static json_t *ngx_http_loyalty_model_count(ngx_http_loyalty_model_t *m,
 
 json_t *
 ngx_http_loyalty_page_model(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
-    ngx_uint_t preview)
+    ngx_http_loyalty_preview_e preview)
 {
     loyalty_str_t              lang;
     const loyalty_design_t    *design;
@@ -69,6 +69,7 @@ ngx_http_loyalty_page_model(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
     m.ctx = ctx;
     m.program = ctx->program->program;
     m.view = ctx->view;
+    m.preview = preview;
     m.locale = ngx_http_loyalty_locale(r, m.program);
     m.language = ngx_loyalty_language(m.locale);
 
@@ -82,8 +83,7 @@ ngx_http_loyalty_page_model(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
                                    : ngx_http_loyalty_model_str(m.locale),
                      "title", ngx_http_loyalty_model_title(&m),
                      "preview", json_boolean(preview),
-                     "stylesheet",
-                     ngx_http_loyalty_model_stylesheet(r, &m, preview),
+                     "stylesheet", ngx_http_loyalty_model_stylesheet(r, &m),
                      "logo", ngx_http_loyalty_model_str(
                                  design ? design->logo : loyalty_str_null),
                      "sign_in_url", ngx_http_loyalty_model_str(
@@ -119,7 +119,10 @@ ngx_http_loyalty_model_texts(ngx_http_loyalty_model_t *m)
 {
     return json_pack("{so so so so so so so so}",
                      "preview", ngx_http_loyalty_model_own(m,
-                                    NGX_LOYALTY_TEXT_PREVIEW),
+                                    m->preview
+                                    == NGX_HTTP_LOYALTY_PREVIEW_DRAFT
+                                    ? NGX_LOYALTY_TEXT_DRAFT
+                                    : NGX_LOYALTY_TEXT_PREVIEW),
                      "no_status", ngx_http_loyalty_model_own(m,
                                       NGX_LOYALTY_TEXT_NO_STATUS),
                      "top", ngx_http_loyalty_model_own(m,
@@ -381,11 +384,11 @@ ngx_http_loyalty_model_title(ngx_http_loyalty_model_t *m)
 
 static json_t *
 ngx_http_loyalty_model_stylesheet(ngx_http_request_t *r,
-    ngx_http_loyalty_model_t *m, ngx_uint_t preview)
+    ngx_http_loyalty_model_t *m)
 {
     ngx_str_t  token;
 
-    if (preview
+    if (m->preview
         && ngx_http_arg(r, (u_char *) "preview", 7, &token) == NGX_OK)
     {
         return json_sprintf("?style=%lld&preview=%.*s",

@@ -16,9 +16,6 @@
 #include "ngx_http_loyalty_resolve.h"
 
 
-/* Compiling 4 MB of JSON takes about 20 times its size. */
-#define NGX_HTTP_LOYALTY_PROBLEMS_SIZE  (1024 * 1024)
-
 /* While no invalidations come, a program is good for so long, in ms. */
 #define NGX_HTTP_LOYALTY_PROGRAM_VALID  1000
 

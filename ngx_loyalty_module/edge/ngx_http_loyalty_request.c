@@ -30,8 +30,6 @@ static ngx_int_t ngx_http_loyalty_wait(ngx_http_request_t *r,
 static void ngx_http_loyalty_resume(ngx_event_t *ev);
 static void ngx_http_loyalty_resolved(ngx_http_request_t *r,
     ngx_http_loyalty_ctx_t *ctx);
-static void ngx_http_loyalty_newcomer(ngx_http_request_t *r,
-    ngx_http_loyalty_ctx_t *ctx);
 static ngx_int_t ngx_http_loyalty_finish(ngx_http_request_t *r,
     ngx_http_loyalty_loc_conf_t *llcf, ngx_http_loyalty_ctx_t *ctx);
 
@@ -377,9 +375,7 @@ ngx_http_loyalty_resolved(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx)
 }
 
 
-/* a shopper without a record stands where everybody begins */
-
-static void
+void
 ngx_http_loyalty_newcomer(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx)
 {
     size_t              len;

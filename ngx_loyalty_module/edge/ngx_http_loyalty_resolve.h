@@ -15,6 +15,10 @@
 #include "ngx_http_loyalty.h"
 
 
+/* Compiling 4 MB of JSON takes about 20 times its size. */
+#define NGX_HTTP_LOYALTY_PROBLEMS_SIZE  (1024 * 1024)
+
+
 typedef struct ngx_http_loyalty_compile_s  ngx_http_loyalty_compile_t;
 
 
@@ -76,6 +80,10 @@ ngx_int_t ngx_http_loyalty_copy_view(ngx_http_request_t *r,
 /* Made under this program, and still right. */
 ngx_uint_t ngx_http_loyalty_view_good(const loyalty_view_t *view,
     loyalty_program_t *program);
+
+/* From a member as Redis has it; `data` is of LOYALTY_VIEW_SIZE_MAX. */
+loyalty_status_t ngx_http_loyalty_view_decode(ngx_str_t *value,
+    loyalty_program_t *program, uint64_t *data, size_t *len);
 
 /* ms since 1970 */
 int64_t ngx_http_loyalty_now(void);

@@ -46,9 +46,9 @@ ngx_http_loyalty_status_handler(ngx_http_request_t *r)
     char                         *text;
     json_t                       *status;
     ngx_int_t                     rc;
-    ngx_uint_t                    preview;
     ngx_http_loyalty_ctx_t       *ctx;
     ngx_http_loyalty_answer_t     answer;
+    ngx_http_loyalty_preview_e    preview;
     ngx_http_loyalty_loc_conf_t  *llcf;
 
     rc = ngx_http_loyalty_page_method(r);

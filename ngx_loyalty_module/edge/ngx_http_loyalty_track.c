@@ -14,7 +14,6 @@
 
 
 #include "ngx_http_loyalty_page.h"
-#include "loyalty_locale.h"
 #include "loyalty_token.h"
 #include "ngx_loyalty_compat.h"
 
@@ -50,8 +49,6 @@ static ngx_int_t ngx_http_loyalty_track_add(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_loyalty_track_machine(ngx_http_request_t *r);
 static ngx_int_t ngx_http_loyalty_track_page(ngx_http_request_t *r,
     ngx_uint_t status, ngx_uint_t page);
-static ngx_int_t ngx_http_loyalty_track_send(ngx_http_request_t *r,
-    ngx_uint_t status, const char *type, ngx_str_t *text);
 
 
 /* a transparent GIF of one pixel */
@@ -71,28 +68,27 @@ enum {
 };
 
 
-static const struct {
-    const char  *title, *text, *button;
-} ngx_http_loyalty_track_texts[2][4] = {
-    {
-        { "Unsubscribe", "Do you no longer want these messages?",
-          "Unsubscribe" },
-        { "You are unsubscribed", "You will get no more of these messages.",
-          NULL },
-        { "Please try again", "This did not work just now. Please try again "
-          "in a minute.", "Unsubscribe" },
-        { "This link is not valid", "Please open the link in the message "
-          "again.", NULL }
-    },
-    {
-        { "Se désabonner", "Vous ne souhaitez plus recevoir ces messages ?",
-          "Se désabonner" },
-        { "Vous êtes désabonné", "Vous ne recevrez plus ces messages.", NULL },
-        { "Veuillez réessayer", "Cela n’a pas fonctionné. Veuillez réessayer "
-          "dans une minute.", "Se désabonner" },
-        { "Ce lien n’est pas valide", "Veuillez ouvrir à nouveau le lien du "
-          "message.", NULL }
-    }
+static const ngx_http_loyalty_notice_t  ngx_http_loyalty_track_notices[] = {
+
+    { { "Unsubscribe", "Se désabonner" },
+      { "Do you no longer want these messages?",
+        "Vous ne souhaitez plus recevoir ces messages ?" },
+      { "Unsubscribe", "Se désabonner" } },
+
+    { { "You are unsubscribed", "Vous êtes désabonné" },
+      { "You will get no more of these messages.",
+        "Vous ne recevrez plus ces messages." },
+      { NULL, NULL } },
+
+    { { "Please try again", "Veuillez réessayer" },
+      { "This did not work just now. Please try again in a minute.",
+        "Cela n’a pas fonctionné. Veuillez réessayer dans une minute." },
+      { "Unsubscribe", "Se désabonner" } },
+
+    { { "This link is not valid", "Ce lien n’est pas valide" },
+      { "Please open the link in the message again.",
+        "Veuillez ouvrir à nouveau le lien du message." },
+      { NULL, NULL } }
 };
 
 
@@ -229,7 +225,7 @@ ngx_http_loyalty_track_open(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
     image.data = ngx_http_loyalty_track_pixel;
     image.len = sizeof(ngx_http_loyalty_track_pixel);
 
-    return ngx_http_loyalty_track_send(r, NGX_HTTP_OK, "image/gif", &image);
+    return ngx_http_loyalty_answer_private(r, NGX_HTTP_OK, "image/gif", &image);
 }
 
 
@@ -288,8 +284,8 @@ ngx_http_loyalty_track_click(ngx_http_request_t *r,
 
     ngx_str_null(&text);
 
-    return ngx_http_loyalty_track_send(r, NGX_HTTP_MOVED_TEMPORARILY,
-                                       "text/plain", &text);
+    return ngx_http_loyalty_answer_private(r, NGX_HTTP_MOVED_TEMPORARILY,
+                                           "text/plain", &text);
 }
 
 
@@ -516,90 +512,7 @@ static ngx_int_t
 ngx_http_loyalty_track_page(ngx_http_request_t *r, ngx_uint_t status,
     ngx_uint_t page)
 {
-    u_char         *p;
-    size_t          size;
-    ngx_str_t       text;
-    ngx_uint_t      french;
-    const char     *title, *says, *button;
-    loyalty_str_t   locale;
-
-    static const loyalty_str_t  locales[] = { { "en", 2 }, { "fr", 2 } };
-
-    static const char  format[] =
-        "<!DOCTYPE html>\n<html lang=\"%s\">\n<head>\n"
-        "<meta charset=\"utf-8\">\n"
-        "<meta name=\"viewport\" content=\"width=device-width\">\n"
-        "<meta name=\"robots\" content=\"noindex\">\n"
-        "<title>%s</title>\n"
-        "<style>body{font:1.125rem/1.5 sans-serif;max-width:30rem;"
-        "margin:3rem auto;padding:0 1rem;color:#1f2937;background:#fff}"
-        "button{font:inherit;min-height:3rem;padding:.5rem 1.5rem;"
-        "color:#fff;background:#1d4ed8;border:2px solid #1d4ed8;"
-        "border-radius:.25rem}"
-        "button:focus-visible{outline:3px solid #111827;outline-offset:2px}"
-        "</style>\n</head>\n<body>\n<main>\n<h1>%s</h1>\n<p>%s</p>\n";
-
-    locale = loyalty_locale_choose(locales, 2,
-                                   ngx_http_loyalty_accept_language(r));
-    french = locale.len == 2 && locale.data[0] == 'f';
-
-    title = ngx_http_loyalty_track_texts[french][page].title;
-    says = ngx_http_loyalty_track_texts[french][page].text;
-    button = ngx_http_loyalty_track_texts[french][page].button;
-
-    size = sizeof(format) + 2 * ngx_strlen(title) + ngx_strlen(says) + 256;
-
-    text.data = ngx_pnalloc(r->pool, size);
-    if (text.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    p = ngx_snprintf(text.data, size, format, french ? "fr" : "en", title,
-                     title, says);
-
-    if (button) {
-        p = ngx_slprintf(p, text.data + size,
-                         "<form method=\"post\"><button>%s</button></form>\n",
-                         button);
-    }
-
-    p = ngx_slprintf(p, text.data + size, "</main>\n</body>\n</html>\n");
-    text.len = p - text.data;
-
-    if (ngx_http_loyalty_answer_header(r, "Vary", "Accept-Language") != NGX_OK
-        || ngx_http_loyalty_answer_header(r, "Content-Security-Policy",
-               "default-src 'none'; style-src 'unsafe-inline'; "
-               "form-action 'self'; frame-ancestors 'none'")
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (status == NGX_HTTP_SERVICE_UNAVAILABLE
-        && ngx_http_loyalty_answer_header(r, "Retry-After", "60") != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_loyalty_track_send(r, status, "text/html; charset=utf-8",
-                                       &text);
-}
-
-
-/* The token stands in the URL: nobody keeps the answer, nobody is told. */
-
-static ngx_int_t
-ngx_http_loyalty_track_send(ngx_http_request_t *r, ngx_uint_t status,
-    const char *type, ngx_str_t *text)
-{
-    if (ngx_http_loyalty_answer_header(r, "Cache-Control",
-                                       "private, no-store")
-            != NGX_OK
-        || ngx_http_loyalty_answer_header(r, "Referrer-Policy", "no-referrer")
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_loyalty_answer_send(r, status, type, text);
+    return ngx_http_loyalty_answer_notice(r, status,
+                                          &ngx_http_loyalty_track_notices[page],
+                                          NULL);
 }

@@ -17,6 +17,9 @@ static const char *
     [NGX_LOYALTY_TEXT_PREVIEW] =
         { "Preview: this is how the page will look.",
           "Aperçu : voici comment la page apparaîtra." },
+    [NGX_LOYALTY_TEXT_DRAFT] =
+        { "Preview of the draft: shoppers do not see this yet.",
+          "Aperçu du brouillon : les clients ne voient pas encore ceci." },
     [NGX_LOYALTY_TEXT_NO_STATUS] =
         { "No status yet", "Pas encore de statut" },
     [NGX_LOYALTY_TEXT_TOP] =
