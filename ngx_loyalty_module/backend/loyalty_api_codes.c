@@ -256,12 +256,13 @@ code_to_json(const loyalty_code_t *code)
 loyalty_store_result_t
 loyalty_api_list_codes(loyalty_api_call_t *call)
 {
-    loyalty_str_t cursor = loyalty_api_query(call, "cursor"), *ids, next;
+    loyalty_str_t cursor = loyalty_api_query(call, "cursor"), *ids = NULL;
+    loyalty_store_result_t result = LOYALTY_STORE_OK;
+    loyalty_str_t next = loyalty_str_null;
     loyalty_replies_t list, replies;
-    loyalty_store_result_t result;
     loyalty_api_codes_t codes;
+    size_t i, n = 0, limit;
     json_t *array;
-    size_t i, n, limit;
     char *start;
 
     if (!loyalty_api_limit(call, &limit) || coupon(call, &result) == NULL) {
@@ -365,11 +366,11 @@ csv_of(const loyalty_api_codes_t *codes, bool head, size_t *len)
 loyalty_store_result_t
 loyalty_api_export_codes(loyalty_api_call_t *call)
 {
-    size_t n, offset = call->request->offset;
+    size_t n = 0, offset = call->request->offset;
     loyalty_replies_t list, replies;
     loyalty_store_result_t result;
+    loyalty_str_t *ids = NULL, next;
     loyalty_api_codes_t codes;
-    loyalty_str_t *ids, next;
 
     if (coupon(call, &result) == NULL) {
         return result;

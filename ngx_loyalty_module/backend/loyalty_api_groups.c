@@ -396,12 +396,12 @@ show_members(loyalty_api_call_t *call, loyalty_str_t group, size_t limit)
 {
     loyalty_commands_t *commands = &call->session->commands;
     loyalty_str_t cursor = loyalty_api_query(call, "cursor");
+    loyalty_str_t *ids = NULL, next = loyalty_str_null;
     loyalty_store_result_t result;
-    loyalty_str_t *ids, next;
     loyalty_replies_t replies;
     json_t *items;
     char *start;
-    size_t i, n;
+    size_t i, n = 0;
 
     start = loyalty_alloc(call->arena, cursor.len + 2);
     if (start == NULL) {

@@ -190,7 +190,8 @@ loyalty_api_get_image(loyalty_api_call_t *call)
     static const char *const types[] = {"image/png", "image/jpeg",
                                         "image/webp", "image/svg+xml"};
     loyalty_api_response_t *response = call->response;
-    loyalty_str_t hash = call->segments[3], type, bytes;
+    loyalty_str_t hash = call->segments[3];
+    loyalty_str_t type = loyalty_str_null, bytes = loyalty_str_null;
     loyalty_store_result_t result;
     loyalty_replies_t replies;
     size_t i;

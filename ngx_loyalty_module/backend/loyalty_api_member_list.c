@@ -104,11 +104,12 @@ static loyalty_store_result_t
 list_by_id(loyalty_api_call_t *call, const loyalty_program_t *program,
            size_t limit)
 {
-    loyalty_str_t cursor = loyalty_api_query(call, "cursor"), *ids, next;
+    loyalty_str_t cursor = loyalty_api_query(call, "cursor");
+    loyalty_str_t *ids = NULL, next = loyalty_str_null;
     range_t range = {"mi", loyalty_str("-"), loyalty_str("+")};
     loyalty_store_result_t result;
     loyalty_replies_t replies;
-    size_t n;
+    size_t n = 0;
 
     if (cursor.len != 0 && !make_end(call, '(', cursor, -1, &range.start)) {
         return LOYALTY_STORE_MEMORY;
@@ -277,7 +278,7 @@ list_by_any(loyalty_api_call_t *call, const loyalty_program_t *program,
     loyalty_replies_t replies[LOYALTY_INDEXES];
     loyalty_store_result_t result = LOYALTY_STORE_OK;
     loyalty_str_t *ids, *found = NULL, next;
-    size_t i, n = 0, nfound;
+    size_t i, n = 0, nfound = 0;
     int index;
 
     ids = loyalty_alloc(call->arena, (limit + 1) * sizeof(*ids));

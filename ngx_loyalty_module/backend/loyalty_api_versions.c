@@ -139,7 +139,8 @@ loyalty_api_list_versions(loyalty_api_call_t *call)
 static loyalty_store_result_t
 read_version(loyalty_api_call_t *call, json_t **version)
 {
-    loyalty_str_t number = call->segments[3], text, document;
+    loyalty_str_t number = call->segments[3];
+    loyalty_str_t text = loyalty_str_null, document;
     loyalty_store_result_t result;
     loyalty_replies_t replies;
     json_t *program;

@@ -188,7 +188,7 @@ order_night(loyalty_jobs_t *jobs, site_t *site, const char *date,
     loyalty_commands_t *commands = &jobs->tools.commands;
     loyalty_store_result_t result;
     loyalty_replies_t replies;
-    loyalty_str_t last;
+    loyalty_str_t last = loyalty_str_null;
     char id[LOYALTY_JOB_ID_SIZE];
     const loyalty_job_order_t order = {
         .kind = "nightly",

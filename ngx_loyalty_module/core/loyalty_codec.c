@@ -189,3 +189,12 @@ loyalty_get_instant(loyalty_decoder_t *decoder)
     }
     return decoder->base;
 }
+
+void *
+loyalty_get_list(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
+                 size_t max, size_t size, size_t *n)
+{
+    *n = loyalty_get_count(decoder, max);
+
+    return *n == 0 ? NULL : loyalty_alloc(arena, *n * size);
+}

@@ -145,6 +145,11 @@ loyalty_get_count(loyalty_decoder_t *decoder, size_t max)
     return (size_t)loyalty_get_max(decoder, left < max ? left : max);
 }
 
+/* A count, and room for as many of `size` bytes: NULL for none, or without
+ * memory, which *n tells apart. */
+void *loyalty_get_list(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
+                       size_t max, size_t size, size_t *n);
+
 static inline loyalty_str_t
 loyalty_get_str(loyalty_decoder_t *decoder, size_t max)
 {

@@ -47,9 +47,9 @@ capped(const loyalty_offer_t *offer, int64_t amount)
 
 /*
  * Spreads `amount` over the first n of basket->sharing, by their weights, which
- * are `sum` in all; a line gives its weight at the most, and no more than its room.  One whose
- * share is more is set to what it can give and leaves, and the rest is spread
- * over the others.
+ * are `sum` in all; a line gives its weight at the most, and no more than its
+ * room.  One whose share is more is set to what it can give and leaves, and the
+ * rest is spread over the others.
  */
 static loyalty_status_t
 spread(loyalty_basket_t *basket, size_t n, int64_t sum, int64_t amount,
@@ -474,14 +474,18 @@ give_groups(const loyalty_offer_t *offer, loyalty_basket_t *basket,
             sides->gets - need, reduction);
 
     rc = get(basket, n, need, reduction);
-    if (rc == LOYALTY_OK) {
-        worth = share_worths(basket, sides->get, &nsharing);
-        rc = loyalty_mul_div(worth, discount->percent, PERCENT_ALL,
-                             LOYALTY_ROUND_HALF_UP, &amount);
+    if (rc != LOYALTY_OK) {
+        return rc;
     }
-    if (rc == LOYALTY_OK) {
-        rc = spread(basket, nsharing, worth, capped(offer, amount), reduction);
+
+    worth = share_worths(basket, sides->get, &nsharing);
+    rc = loyalty_mul_div(worth, discount->percent, PERCENT_ALL,
+                         LOYALTY_ROUND_HALF_UP, &amount);
+    if (rc != LOYALTY_OK) {
+        return rc;
     }
+
+    rc = spread(basket, nsharing, worth, capped(offer, amount), reduction);
 
     return rc == LOYALTY_OK ? leave_units(basket, reduction) : rc;
 }

@@ -83,10 +83,10 @@ get_uses(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 {
     size_t i;
 
-    hold->nuses = loyalty_get_count(decoder, LOYALTY_HOLD_USES_MAX);
-    hold->uses = loyalty_alloc(arena, hold->nuses * sizeof(*hold->uses));
+    hold->uses = loyalty_get_list(decoder, arena, LOYALTY_HOLD_USES_MAX,
+                                  sizeof(*hold->uses), &hold->nuses);
     if (hold->uses == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return hold->nuses == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < hold->nuses && !decoder->bad; i++) {

@@ -36,15 +36,10 @@ get_lots(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     loyalty_lot_t *lot;
     size_t i;
 
-    *n = loyalty_get_count(decoder, LOYALTY_MEMBER_SIZE_MAX);
-    *lots = NULL;
-    if (*n == 0) {
-        return LOYALTY_OK;
-    }
-
-    *lots = loyalty_alloc(arena, *n * sizeof(**lots));
+    *lots = loyalty_get_list(decoder, arena, LOYALTY_MEMBER_SIZE_MAX,
+                             sizeof(**lots), n);
     if (*lots == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return *n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < *n && !decoder->bad; i++) {

@@ -118,6 +118,9 @@ loyalty_status_t loyalty_member_decode(loyalty_str_t bytes,
                                        loyalty_arena_t *arena,
                                        loyalty_member_t *member);
 
+/* A list of texts; a new reference. */
+json_t *loyalty_strs_to_json(const loyalty_str_t *list, size_t n);
+
 /* DESIGN.md "A member reads as": all figures as of `at`; a new reference. */
 json_t *loyalty_member_to_json(const loyalty_member_t *member,
                                const loyalty_program_t *program,

@@ -5,8 +5,8 @@
  *          | contributions | [ profile ] | [ wallet ] | [ uses ]
  *          | checksum
  *
- * Profile, wallet and uses are there if their flag is: most members that came into
- * being by ordering have none.
+ * Profile, wallet and uses are there if their flag is: most members that came
+ * into being by ordering have none.
  */
 
 #include "loyalty_codec.h"
@@ -55,14 +55,10 @@ get_strs(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 {
     size_t i;
 
-    *n = loyalty_get_count(decoder, LOYALTY_MEMBER_LIST_MAX);
-    if (*n == 0) {
-        return LOYALTY_OK;
-    }
-
-    *list = loyalty_alloc(arena, *n * sizeof(**list));
+    *list = loyalty_get_list(decoder, arena, LOYALTY_MEMBER_LIST_MAX,
+                             sizeof(**list), n);
     if (*list == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return *n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < *n && !decoder->bad; i++) {
@@ -116,15 +112,11 @@ get_profile(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
         return rc;
     }
 
-    member->nattributes = loyalty_get_count(decoder, LOYALTY_MEMBER_LIST_MAX);
-    if (member->nattributes == 0) {
-        return LOYALTY_OK;
-    }
-
     member->attributes =
-        loyalty_alloc(arena, member->nattributes * sizeof(*member->attributes));
+        loyalty_get_list(decoder, arena, LOYALTY_MEMBER_LIST_MAX,
+                         sizeof(*attribute), &member->nattributes);
     if (member->attributes == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return member->nattributes == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < member->nattributes && !decoder->bad; i++) {
@@ -159,15 +151,12 @@ get_contributions(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     loyalty_contribution_t *contribution;
     size_t i, n;
 
-    n = loyalty_get_count(decoder, LOYALTY_MEMBER_CONTRIBUTIONS_MAX);
+    member->contributions =
+        loyalty_get_list(decoder, arena, LOYALTY_MEMBER_CONTRIBUTIONS_MAX,
+                         sizeof(*contribution), &n);
     member->ncontributions = n;
-    if (n == 0) {
-        return LOYALTY_OK;
-    }
-
-    member->contributions = loyalty_alloc(arena, n * sizeof(*contribution));
     if (member->contributions == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < n && !decoder->bad; i++) {
@@ -239,15 +228,12 @@ get_entitlements(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     unsigned state;
     size_t i, n;
 
-    n = loyalty_get_count(decoder, LOYALTY_MEMBER_LIST_MAX);
+    member->entitlements =
+        loyalty_get_list(decoder, arena, LOYALTY_MEMBER_LIST_MAX,
+                         sizeof(*entitlement), &n);
     member->nentitlements = n;
-    if (n == 0) {
-        return LOYALTY_OK;
-    }
-
-    member->entitlements = loyalty_alloc(arena, n * sizeof(*entitlement));
     if (member->entitlements == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < n && !decoder->bad; i++) {
@@ -280,15 +266,12 @@ get_rule_marks(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 {
     size_t i, n;
 
-    n = loyalty_get_count(decoder, LOYALTY_MEMBER_LIST_MAX);
+    member->rule_marks =
+        loyalty_get_list(decoder, arena, LOYALTY_MEMBER_LIST_MAX,
+                         sizeof(*member->rule_marks), &n);
     member->nrule_marks = n;
-    if (n == 0) {
-        return LOYALTY_OK;
-    }
-
-    member->rule_marks = loyalty_alloc(arena, n * sizeof(*member->rule_marks));
     if (member->rule_marks == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < n && !decoder->bad; i++) {
@@ -316,12 +299,12 @@ get_uses(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 {
     size_t i, n;
 
-    n = loyalty_get_count(decoder, LOYALTY_PROGRAM_OFFERS_MAX);
+    member->uses = loyalty_get_list(decoder, arena, LOYALTY_PROGRAM_OFFERS_MAX,
+                                    sizeof(*member->uses), &n);
     member->nuses = n;
     decoder->bad |= n == 0;
-    member->uses = loyalty_alloc(arena, n * sizeof(*member->uses));
     if (member->uses == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < n && !decoder->bad; i++) {

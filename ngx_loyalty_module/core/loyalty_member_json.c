@@ -24,8 +24,8 @@ instant_or_null(loyalty_instant_t instant)
     return json_stringn(text, len);
 }
 
-static json_t *
-texts(const loyalty_str_t *list, size_t n)
+json_t *
+loyalty_strs_to_json(const loyalty_str_t *list, size_t n)
 {
     json_t *array = json_array();
     size_t i;
@@ -216,9 +216,10 @@ set_profile(json_t *object, const loyalty_member_t *member)
     json_object_set_new(object, "locale", text_or_null(member->locale));
     json_object_set_new(object, "registered", json_boolean(member->registered));
     json_object_set_new(object, "consent", consent(member->consent));
-    json_object_set_new(object, "clubs", texts(member->clubs, member->nclubs));
+    json_object_set_new(object, "clubs",
+                        loyalty_strs_to_json(member->clubs, member->nclubs));
     json_object_set_new(object, "groups",
-                        texts(member->groups, member->ngroups));
+                        loyalty_strs_to_json(member->groups, member->ngroups));
     json_object_set_new(object, "attributes", attributes(member));
 }
 

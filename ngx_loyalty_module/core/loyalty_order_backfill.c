@@ -56,10 +56,12 @@ earn(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
     rc = loyalty_ledger_credit(ledger, LOYALTY_ENTRY_EARN, &lot,
                                &context->cause, context->arena,
                                &context->effects->points);
-    if (rc == LOYALTY_OK) {
-        rc = loyalty_mul_div(points, attempt->returned, attempt->total,
-                             LOYALTY_ROUND_FLOOR, &due);
+    if (rc != LOYALTY_OK) {
+        return rc;
     }
+
+    rc = loyalty_mul_div(points, attempt->returned, attempt->total,
+                         LOYALTY_ROUND_FLOOR, &due);
     if (rc != LOYALTY_OK) {
         return rc;
     }

@@ -121,14 +121,10 @@ get_lines(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     loyalty_order_line_t *line;
     size_t i;
 
-    *n = loyalty_get_count(decoder, LOYALTY_ORDER_LINES_MAX);
-    if (*n == 0) {
-        return LOYALTY_OK;
-    }
-
-    *lines = loyalty_alloc(arena, *n * sizeof(**lines));
+    *lines = loyalty_get_list(decoder, arena, LOYALTY_ORDER_LINES_MAX,
+                              sizeof(**lines), n);
     if (*lines == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return *n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < *n && !decoder->bad; i++) {
@@ -175,15 +171,11 @@ get_refunds(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     loyalty_status_t rc = LOYALTY_OK;
     size_t i, n;
 
-    n = loyalty_get_count(decoder, LOYALTY_ORDER_REFUNDS_MAX);
+    attempt->refunds = loyalty_get_list(
+        decoder, arena, LOYALTY_ORDER_REFUNDS_MAX, sizeof(*refund), &n);
     attempt->nrefunds = n;
-    if (n == 0) {
-        return LOYALTY_OK;
-    }
-
-    attempt->refunds = loyalty_alloc(arena, n * sizeof(*refund));
     if (attempt->refunds == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < n && !decoder->bad && rc == LOYALTY_OK; i++) {
@@ -222,16 +214,12 @@ get_redemptions(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
 {
     size_t i, n;
 
-    n = loyalty_get_count(decoder, LOYALTY_ORDER_REDEMPTIONS_MAX);
-    attempt->nredemptions = n;
-    if (n == 0) {
-        return LOYALTY_OK;
-    }
-
     attempt->redemptions =
-        loyalty_alloc(arena, n * sizeof(*attempt->redemptions));
+        loyalty_get_list(decoder, arena, LOYALTY_ORDER_REDEMPTIONS_MAX,
+                         sizeof(*attempt->redemptions), &n);
+    attempt->nredemptions = n;
     if (attempt->redemptions == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < n && !decoder->bad; i++) {
@@ -272,12 +260,12 @@ get_uses(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     uint64_t kind;
     size_t i, n;
 
-    n = loyalty_get_count(decoder, LOYALTY_ORDER_USES_MAX);
+    attempt->uses = loyalty_get_list(decoder, arena, LOYALTY_ORDER_USES_MAX,
+                                     sizeof(*use), &n);
     attempt->nuses = n;
     decoder->bad |= n == 0;
-    attempt->uses = loyalty_alloc(arena, n * sizeof(*use));
     if (attempt->uses == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < n && !decoder->bad; i++) {
@@ -398,15 +386,12 @@ get_attempts(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     loyalty_status_t rc = LOYALTY_OK;
     size_t i, n;
 
-    n = loyalty_get_count(decoder, LOYALTY_ORDER_ATTEMPTS_MAX);
+    order->attempts =
+        loyalty_get_list(decoder, arena, LOYALTY_ORDER_ATTEMPTS_MAX,
+                         sizeof(*order->attempts), &n);
     order->nattempts = n;
-    if (n == 0) {
-        return LOYALTY_OK;
-    }
-
-    order->attempts = loyalty_alloc(arena, n * sizeof(*order->attempts));
     if (order->attempts == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < n && !decoder->bad && rc == LOYALTY_OK; i++) {
@@ -427,15 +412,12 @@ get_spendings(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     unsigned flags;
     size_t i, n;
 
-    n = loyalty_get_count(decoder, LOYALTY_ORDER_SPENDINGS_MAX);
+    order->spendings =
+        loyalty_get_list(decoder, arena, LOYALTY_ORDER_SPENDINGS_MAX,
+                         sizeof(*order->spendings), &n);
     order->nspendings = n;
-    if (n == 0) {
-        return LOYALTY_OK;
-    }
-
-    order->spendings = loyalty_alloc(arena, n * sizeof(*order->spendings));
     if (order->spendings == NULL) {
-        return LOYALTY_ERROR_MEMORY;
+        return n == 0 ? LOYALTY_OK : LOYALTY_ERROR_MEMORY;
     }
 
     for (i = 0; i < n && !decoder->bad && rc == LOYALTY_OK; i++) {

@@ -466,19 +466,6 @@ lines_to_json(const loyalty_order_line_t *lines, size_t n, bool returned)
 }
 
 static json_t *
-redemptions_to_json(const loyalty_str_t *list, size_t n)
-{
-    json_t *array = json_array();
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        json_array_append_new(array, json_stringn(list[i].data, list[i].len));
-    }
-
-    return array;
-}
-
-static json_t *
 refund_to_json(const loyalty_refund_t *refund)
 {
     json_t *object = json_object();
@@ -519,7 +506,7 @@ loyalty_order_event_to_json(const loyalty_order_event_t *event)
     if (event->nredemptions > 0) {
         json_object_set_new(
             object, "redemptions",
-            redemptions_to_json(event->redemptions, event->nredemptions));
+            loyalty_strs_to_json(event->redemptions, event->nredemptions));
     }
     if (event->refund.id.len > 0) {
         json_object_set_new(object, "refund", refund_to_json(&event->refund));
@@ -599,7 +586,7 @@ loyalty_order_to_json(const loyalty_order_t *order)
                         lines_to_json(attempt->lines, attempt->nlines, true));
     json_object_set_new(
         object, "redemptions",
-        redemptions_to_json(attempt->redemptions, attempt->nredemptions));
+        loyalty_strs_to_json(attempt->redemptions, attempt->nredemptions));
     json_object_set_new(object, "refunds", refunds_to_json(attempt));
     return object;
 }

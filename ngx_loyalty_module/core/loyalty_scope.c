@@ -18,9 +18,8 @@
 static int
 by_content(const void *left, const void *right)
 {
-    const loyalty_offer_scope_t *a = *(const loyalty_offer_scope_t *const *)left;
-    const loyalty_offer_scope_t *b =
-        *(const loyalty_offer_scope_t *const *)right;
+    const loyalty_offer_scope_t *const *first = left, *const *second = right;
+    const loyalty_offer_scope_t *a = *first, *b = *second;
     size_t i;
     int rc;
 

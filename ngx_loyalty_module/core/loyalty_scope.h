@@ -5,8 +5,8 @@
  * Internal to core/.
  *
  * Scopes have numbers, those that name the same the same one: 0 is the whole
- * site, those below `nscopes` lie in the links.  SKU patterns are not here: they
- * are tried when their scope is asked for.
+ * site, those below `nscopes` lie in the links.  SKU patterns are not here:
+ * they are tried when their scope is asked for.
  */
 
 #ifndef LOYALTY_SCOPE_H

@@ -74,7 +74,7 @@ read_owner(loyalty_member_change_t *change, const loyalty_scope_t *scope,
     loyalty_store_result_t result;
     loyalty_replies_t replies;
     loyalty_hold_t hold;
-    loyalty_str_t bytes;
+    loyalty_str_t bytes = loyalty_str_null;
 
     loyalty_commands_reset(&change->commands);
     loyalty_command(&change->commands, "GET", 2);

@@ -28,7 +28,7 @@ currencies_have_their_exponent(void **state)
         {"JPY", 0}, {"KRW", 0}, {"ISK", 0}, {"XPF", 0}, {"BIF", 0},
         {"VND", 0}, {"CLP", 0}, {"UGX", 0}, {"KWD", 3}, {"BHD", 3},
         {"TND", 3}, {"LYD", 3}, {"CLF", 4}, {"UYW", 4},
-        {"", -1}, {"GB", -1}, {"GBPX", -1}, {"gbp", -1}, {"XXX", -1},
+        {"", -1}, {"GB", -1}, {"GBPX", -1}, {"gbp", -1}, {"XTS", -1},
         {"XAU", -1}, {"P D", -1}, {" GB", -1}, {"BP ", -1}, {"DEM", -1},
     };
     size_t i;
