@@ -19,8 +19,9 @@
 #include "loyalty_order.h"
 #include "loyalty_programs.h"
 
-/* Events of one transaction: a few milliseconds of Redis' time. */
-#define LOYALTY_BATCH_EVENTS_MAX 256
+/* Events of one transaction.  What it takes of Redis, 2 ms, every read of the
+ * API and of the edge may have to wait for; more at once are not faster. */
+#define LOYALTY_BATCH_EVENTS_MAX 96
 
 #define LOYALTY_BATCH_GROUP "loyalty"
 #define LOYALTY_BATCH_CONSUMER "apply"

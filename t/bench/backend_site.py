@@ -165,9 +165,12 @@ class Stream:
     def done(self):
         return self.applied() - self.before
 
+    def commands(self, events):
+        return [("XADD", self.key, "*", "e", event, "i", "j")
+                for event in events]
+
     def send(self, events):
-        self.redis.pipeline([("XADD", self.key, "*", "e", event, "i", "j")
-                             for event in events])
+        self.redis.pipeline(self.commands(events))
         self.sent += len(events)
 
     def wait(self, left=0, seconds=3600):
