@@ -33,13 +33,15 @@ MODULE = ROOT / "ngx_loyalty_module"
 def build(folder):
     program = folder / "deliver"
     sources = [ROOT / "t/lib/deliver.c", MODULE / "backend/loyalty_transfer.c",
+               MODULE / "backend/loyalty_couriers.c",
                *sorted((MODULE / "backend").glob("loyalty_delivery*.c")),
                *sorted((MODULE / "core").glob("*.c"))]
     subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-g", "-O1", "-w",
                     "-fsanitize=address,undefined",
                     "-fno-sanitize-recover=all", f"-I{MODULE}/core",
                     f"-I{MODULE}/backend", *sources, "-o", program,
-                    "-ljansson", "-lpcre2-8", "-lcrypto", "-lcurl"], check=True)
+                    "-ljansson", "-lpcre2-8", "-lcrypto", "-lcurl",
+                    "-pthread"], check=True)
     return program
 
 
@@ -261,8 +263,13 @@ def test_smtp(program, folder):
         answer = deliver.send()
         TAP.ok(answer["result"] == "sent", "and the next mail goes out", answer)
 
+        post.slow = 0.3
+        answer = deliver.send(copies=24)
+        TAP.ok(answer["most"] == 8 and 900 <= answer["ms"] < 4000,
+               "eight at once, by connections that are kept", answer)
+
         post.slow = 30
-        deliver.post()
+        deliver.post(copies=8)
         time.sleep(0.5)
         began = time.monotonic()
         os.kill(deliver.process.pid, signal.SIGUSR1)
@@ -516,7 +523,11 @@ def test_http(program, folder):
         took = time.monotonic() - began
         TAP.ok(took >= 1, "no more than the rate", took)
 
-        deliver.post(channel="sms", to="slow:1.9")
+        answer = deliver.send(channel="sms", to="slow:0.3", copies=24)
+        TAP.ok(answer["most"] == 8 and 900 <= answer["ms"] < 2400,
+               "eight at once", answer)
+
+        deliver.post(channel="sms", to="slow:1.9", copies=8)
         time.sleep(0.3)
         began = time.monotonic()
         os.kill(deliver.process.pid, signal.SIGUSR1)
@@ -586,6 +597,8 @@ def test_configuration(program, folder):
                                  "password_file": "none"}}}, "be opened"),
             ({"email": {"smtp": smtp, "timeout": 121}}, "1 to 120"),
             ({"email": {"smtp": smtp, "rate": -1}}, "whole number"),
+            ({"email": {"smtp": smtp, "concurrency": 0}}, "1 to 64"),
+            ({"email": {"smtp": smtp, "concurrency": 65}}, "1 to 64"),
             ({"email": {"smtp": smtp, "sender": {"address": "x"}}}, "none"),
             ({"sms": {"adapter": "none.json"}}, "be opened"),
             ({**good, "url": "http://api.example/"}, "https://"),

@@ -31,6 +31,7 @@ TEMPLATES = [
     {"id": "plain", "channel": "email", "subject": "Plain", "text": "Plain"},
     {"id": "code", "channel": "email", "subject": "{{offer.name}}",
      "text": "{{offer.code}}"},
+    {"id": "text", "channel": "sms", "text": "Hi"},
     {"id": "line", "channel": "line", "text": "Hi {{member.name}} & co"}]
 
 
@@ -275,12 +276,12 @@ def test_pending(backend):
            "due in an hour", shop.of("eve"))
     shop.order("eve", status="cancelled", order=order)
     TAP.ok(not shop.of("eve") and shop.numbers("soon")["pending"] == 0
-           and backend.redis("zcard", "loyalty:x:{demo}:outbox") == "0",
+           and backend.redis("zcard", "loyalty:ob:{demo}:email") == "0",
            "a cancelled order takes it back", shop.of("eve"))
     order = shop.order("eve")
     TAP.ok(set(shop.of("eve", "pending")) == {"soon"}, "and it fires again")
     messages = shop.of("eve")
-    backend.redis("zadd", "loyalty:x:{demo}:outbox", "1",
+    backend.redis("zadd", "loyalty:ob:{demo}:email", "1",
                   messages["soon"]["id"])
     shop.wait(lambda: set(shop.of("eve", "sent")) == {"soon"}, "sent when due")
     shop.order("eve", status="cancelled", order=order)
@@ -295,7 +296,7 @@ def test_pending(backend):
     shop.order("fay")
     backend.call("DELETE", "members/fay")
     message = shop.messages("rule=soon&state=pending")[0]
-    backend.redis("zadd", "loyalty:x:{demo}:outbox", "1", message["id"])
+    backend.redis("zadd", "loyalty:ob:{demo}:email", "1", message["id"])
     shop.wait(lambda: {"rule_id": "soon", "reason": "deleted"}.items()
               <= (shop.messages("state=blocked&member=fay&rule=soon")
                   or [{}])[0].items(), "a deleted member gets nothing")
@@ -347,8 +348,9 @@ def test_tracks(backend):
     now = int(time.time() * 1000)
 
     def track(kind, message, at=now, *machine):
-        backend.redis("xadd", "loyalty:s:{demo}:tracks", "*", "k", kind, "i",
-                      message, "t", str(at), *machine)
+        stream = "unsubscribes" if kind == "u" else "tracks"
+        backend.redis("xadd", f"loyalty:s:{{demo}}:{stream}", "*", "k", kind,
+                      "i", message, "t", str(at), *machine)
 
     def at(ms):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ms / 1000))
@@ -407,6 +409,78 @@ def test_tracks(backend):
               "and later messages are blocked, whatever the filter")
 
 
+def count(backend, suffix):
+    return len(list((backend.dir / "mail").glob(f"*{suffix}")))
+
+
+def test_backlog(members=1000):
+    """A channel held back by its rate holds up no other."""
+    conf = {"email": {"mailbox": "mail"}, "sms": {"mailbox": "mail", "rate": 1}}
+    with Backend("loyalty_delivery FOLDER/delivery.json;",
+                 {"delivery.json": json.dumps(conf)}) as backend:
+        shop = Shop(backend, [
+            rule("text", "order_count", 1, channel="sms", template="text",
+                 sender_address=None),
+            rule("mail", "order_count", 2)])
+        orders = []
+        for i in range(members):
+            shop.member(f"m{i}", phone=f"+4479460{i:05}")
+            orders.append(json.dumps({
+                "order_id": f"s{i}", "member_id": f"m{i}", "total": 0,
+                "status": "completed", "currency": "GBP", "lines": []}))
+        shop.member("ann")
+        shop.order("ann")
+        began = time.monotonic()
+        status, body = backend.call("POST", "orders/batch", "\n".join(orders),
+                                    "application/x-ndjson")
+        TAP.ok(status == 200 and int(backend.redis(
+            "zcard", "loyalty:ob:{demo}:sms")) > members - 10,
+               f"{members} text messages wait", body)
+        time.sleep(1)
+        ordered = time.monotonic()
+        shop.order("ann")
+        shop.wait(lambda: mails(backend, "ann"), "an e-mail does not")
+        took = time.monotonic() - ordered
+        TAP.ok(took < 1.5, "it leaves at once", took)
+        time.sleep(2)
+        most = time.monotonic() - began + 1
+        sent = count(backend, ".json")
+        TAP.ok(2 <= sent <= most, "one text message a second", (sent, most))
+
+
+def test_many_opens(opens=100_000):
+    """Opens hold up neither messages nor unsubscribes."""
+    with Backend(MAILBOX, SECRET) as backend:
+        shop = Shop(backend, [rule("one", "order_count", 1),
+                              rule("two", "order_count", 2)],
+                    {"track_url": "https://shop.example/t"})
+        for name in ("jan", "kim"):
+            shop.member(name, consent={"email": True})
+            shop.order(name)
+        shop.wait(lambda: shop.of("jan", "sent") and shop.of("kim", "sent"),
+                  "two are sent")
+        one, now = shop.of("jan")["one"]["id"], str(int(time.time() * 1000))
+        backend.redis("eval", "for i = 1, tonumber(ARGV[1]) do redis.call("
+                      "'xadd', KEYS[1], '*', 'k', 'o', 'i', ARGV[2], 't', "
+                      "ARGV[3]) end", "1", "loyalty:s:{demo}:tracks",
+                      str(opens), one, now)
+        backend.redis("xadd", "loyalty:s:{demo}:unsubscribes", "*", "k", "u",
+                      "i", one, "t", now)
+        began = time.monotonic()
+        shop.order("kim")
+        shop.wait(lambda: len(mails(backend, "kim")) == 2, "a message")
+        took = time.monotonic() - began
+        left = int(backend.redis("xlen", "loyalty:s:{demo}:tracks"))
+        TAP.ok(took < 2 and left > opens / 10, f"is not held up by {left} opens",
+               (took, left))
+        shop.wait(lambda: backend.call("GET", "members/jan")[1]["consent"][
+            "email"] is False, "an unsubscribe")
+        left = int(backend.redis("xlen", "loyalty:s:{demo}:tracks"))
+        TAP.ok(left > opens / 10, f"comes before {left} opens", left)
+        shop.wait(lambda: shop.of("jan")["one"]["opens"] == opens,
+                  "and every open is counted", 40)
+
+
 class Provider(http.server.BaseHTTPRequestHandler):
     """Honours its key; slow, and every third request fails."""
 
@@ -459,7 +533,7 @@ def soon(backend):
     """What waits for a second try or a dead sender's claim is due now."""
     backend.redis("eval", "for _,m in ipairs(redis.call('zrange',KEYS[1],0,-1))"
                   " do redis.call('zadd',KEYS[1],'XX',1,m) end", "1",
-                  "loyalty:x:{demo}:outbox")
+                  "loyalty:ob:{demo}:line")
 
 
 def test_kills(members=60):
@@ -504,6 +578,8 @@ def main():
                  test_cap_and_test_mode, test_offer, test_tracks):
         with Backend(MAILBOX, SECRET) as backend:
             test(backend)
+    test_backlog()
+    test_many_opens()
     test_kills()
     TAP.done()
 

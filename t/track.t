@@ -38,9 +38,15 @@ CONF
 our $human = 'User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/120.0';
 
 sub entries {
-    my $text = Loyalty::redis('xrange', 'loyalty:s:{demo}:tracks', '-', '+');
-    Loyalty::redis('del', 'loyalty:s:{demo}:tracks');
-    return join ' ', grep { !/^\d{13}(-\d+)?$/ && $_ ne 't' }
+    my $text = '';
+    for my $stream (qw(tracks unsubscribes)) {
+        my $key = "loyalty:s:{demo}:$stream";
+        my $found = Loyalty::redis('xrange', $key, '-', '+');
+        $found =~ s/^k$/$stream\nk/mg if $stream eq 'unsubscribes';
+        $text .= "$found\n";
+        Loyalty::redis('del', $key);
+    }
+    return join ' ', grep { length && !/^\d{13}(-\d+)?$/ && $_ ne 't' }
         split /\n/, $text;
 }
 
@@ -163,7 +169,7 @@ Accept-Language: fr-CA
 "$::human\nContent-Type: application/x-www-form-urlencoded"
 --- response_body_like: You are unsubscribed
 --- stream
-k u i m.1
+unsubscribes k u i m.1
 
 
 

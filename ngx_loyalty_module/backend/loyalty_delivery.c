@@ -13,19 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "loyalty_mime.h"
-
-static int64_t
-monotonic(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 loyalty_delivery_t *
 loyalty_delivery_create(const loyalty_delivery_conf_t *conf,
@@ -71,32 +61,11 @@ loyalty_delivery_fail(loyalty_delivery_answer_t *answer,
     va_end(args);
 }
 
-int64_t
-loyalty_delivery_wait(const loyalty_delivery_t *delivery,
-                      loyalty_channel_t channel)
-{
-    int64_t left = delivery->next_at[loyalty_delivery_channel(channel)]
-                   - monotonic();
-
-    return left > 0 ? left / 1000 + 1 : 0;
-}
-
 int
-loyalty_delivery_timeout(const loyalty_delivery_t *delivery,
+loyalty_delivery_timeout(const loyalty_delivery_conf_t *conf,
                          loyalty_channel_t channel)
 {
-    return delivery->conf->ways[loyalty_delivery_channel(channel)].timeout;
-}
-
-/* One message's share of a second. */
-static void
-spend(loyalty_delivery_t *delivery, size_t channel)
-{
-    int rate = delivery->conf->ways[channel].rate;
-
-    if (rate != 0) {
-        delivery->next_at[channel] = monotonic() + 1000000 / rate;
-    }
+    return conf->ways[loyalty_delivery_channel(channel)].timeout;
 }
 
 /* Site and message in a file's name: nothing that leads elsewhere. */
@@ -277,7 +246,6 @@ loyalty_delivery_send(loyalty_delivery_t *delivery,
 
     *answer = (loyalty_delivery_answer_t){.result = LOYALTY_DELIVERY_PERMANENT};
     loyalty_arena_reset(&delivery->arena);
-    spend(delivery, channel);
 
     if (way->kind == LOYALTY_WAY_NONE) {
         loyalty_delivery_fail(answer, LOYALTY_DELIVERY_PERMANENT,

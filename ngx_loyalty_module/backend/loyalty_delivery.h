@@ -11,7 +11,7 @@
  *                          "tls": "required", "user", "password_file",
  *                          "ca_file", "helo" },
  *                "sender": { "name", "address" },
- *                "rate": 50, "timeout": 30 },
+ *                "rate": 50, "concurrency": 8, "timeout": 30 },
  *     "sms":   { "adapter": "adapters/twilio.json", "secret_file": "sms.key",
  *                "values": { "account": "AC..." } },
  *     "line":  { "mailbox": "/var/lib/loyalty/mailbox" } }
@@ -40,6 +40,9 @@ loyalty_status_t loyalty_delivery_conf_read(const char *file,
 /* All channels into one folder. */
 loyalty_delivery_conf_t *loyalty_delivery_conf_mailbox(const char *folder);
 void loyalty_delivery_conf_free(loyalty_delivery_conf_t *conf);
+
+/* So many processes deliver by it: a rate is shared by all. */
+void loyalty_delivery_conf_share(loyalty_delivery_conf_t *conf, int processes);
 
 /* The folder of mailbox `i`, to be there and writable; NULL: no more. */
 const char *loyalty_delivery_conf_folder(const loyalty_delivery_conf_t *conf,
@@ -70,12 +73,8 @@ typedef struct {
     char error[LOYALTY_DELIVERY_ERROR_SIZE]; /* why not; names no secret */
 } loyalty_delivery_answer_t;
 
-/* How many ms the channel's rate limit wants us to wait; 0: go on. */
-int64_t loyalty_delivery_wait(const loyalty_delivery_t *delivery,
-                              loyalty_channel_t channel);
-
 /* The longest that sending one message may take, in ms. */
-int loyalty_delivery_timeout(const loyalty_delivery_t *delivery,
+int loyalty_delivery_timeout(const loyalty_delivery_conf_t *conf,
                              loyalty_channel_t channel);
 
 void loyalty_delivery_send(loyalty_delivery_t *delivery,

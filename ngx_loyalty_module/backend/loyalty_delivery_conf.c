@@ -11,6 +11,7 @@
 
 #define TIMEOUT 30 /* seconds */
 #define RATE_MAX 100000
+#define CONCURRENCY 8
 
 const char *const loyalty_delivery_channels[LOYALTY_DELIVERY_CHANNELS] = {
     "email", "sms", "messenger", "line"};
@@ -176,8 +177,8 @@ read_way(loyalty_conf_reader_t *reader, size_t channel, json_t *json,
          loyalty_way_t *way)
 {
     static const char *const known[] = {
-        "mailbox", "smtp",    "adapter", "sender",  "secret_file",
-        "values",  "ca_file", "rate",    "timeout", NULL};
+        "mailbox", "smtp", "adapter", "sender", "secret_file", "values",
+        "ca_file", "rate", "concurrency", "timeout", NULL};
     json_t *smtp, *adapter, *mailbox;
     int rate = 0;
 
@@ -205,7 +206,10 @@ read_way(loyalty_conf_reader_t *reader, size_t channel, json_t *json,
         || !read_values(reader, json, way)
         || !loyalty_conf_int(reader, json, "timeout", 1,
                              LOYALTY_DELIVERY_TIMEOUT_MAX, TIMEOUT,
-                             &way->timeout)) {
+                             &way->timeout)
+        || !loyalty_conf_int(reader, json, "concurrency", 1,
+                             LOYALTY_DELIVERY_CONCURRENCY_MAX, CONCURRENCY,
+                             &way->concurrency)) {
         return false;
     }
 
@@ -265,9 +269,15 @@ static loyalty_delivery_conf_t *
 conf_create(void)
 {
     loyalty_delivery_conf_t *conf = calloc(1, sizeof(*conf));
+    size_t i;
 
     if (conf == NULL) {
         return NULL;
+    }
+
+    conf->processes = 1;
+    for (i = 0; i < LOYALTY_DELIVERY_CHANNELS; i++) {
+        conf->ways[i].concurrency = CONCURRENCY;
     }
 
     loyalty_arena_init(&conf->arena, 0);
@@ -344,6 +354,12 @@ loyalty_delivery_conf_free(loyalty_delivery_conf_t *conf)
     json_decref(conf->documents);
     loyalty_arena_free(&conf->arena);
     free(conf);
+}
+
+void
+loyalty_delivery_conf_share(loyalty_delivery_conf_t *conf, int processes)
+{
+    conf->processes = processes;
 }
 
 const char *

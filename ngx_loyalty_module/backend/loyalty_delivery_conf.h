@@ -74,8 +74,9 @@ typedef struct {
     const char *secret;  /* NULL: none */
     const char *ca_file; /* NULL: the system's */
     loyalty_str_t sender_name, sender_address; /* where a message has none */
-    int rate;    /* messages a second; 0: no bound */
-    int timeout; /* ms */
+    int rate;        /* messages a second of all processes; 0: no bound */
+    int concurrency; /* messages on their way at once */
+    int timeout;     /* ms */
 } loyalty_way_t;
 
 struct loyalty_delivery_conf_s {
@@ -83,6 +84,7 @@ struct loyalty_delivery_conf_s {
     json_t *documents; /* an array of all that was read */
     loyalty_template_t **templates; /* all that were compiled */
     size_t ntemplates, templates_capacity;
+    int processes; /* that share a rate */
     loyalty_way_t ways[LOYALTY_DELIVERY_CHANNELS];
 };
 

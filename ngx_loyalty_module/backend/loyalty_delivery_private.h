@@ -14,7 +14,6 @@ struct loyalty_delivery_s {
     const loyalty_delivery_conf_t *conf;
     loyalty_transfer_t *transfer;
     loyalty_arena_t arena; /* of one message */
-    int64_t next_at[LOYALTY_DELIVERY_CHANNELS]; /* monotonic us */
 };
 
 void loyalty_delivery_fail(loyalty_delivery_answer_t *answer,

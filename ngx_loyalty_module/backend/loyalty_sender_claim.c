@@ -92,8 +92,7 @@ write_claim(loyalty_sender_t *sender, loyalty_instant_t now,
     loyalty_sending_key(sending, commands, "HSETNX", 4, "mg", sending->id);
     loyalty_arg_text(commands, "f");
     loyalty_arg_int(commands, now);
-    loyalty_sending_key(sending, commands, "ZADD", 5, "x",
-                        loyalty_str("outbox"));
+    loyalty_sending_box(sending, commands, "ZADD", 5);
     loyalty_arg_text(commands, "XX");
     loyalty_arg_int(commands, now + claim_time(sender));
     loyalty_arg(commands, sending->id);
@@ -152,8 +151,7 @@ decide(loyalty_member_change_t *change, void *data)
     sender->order = NULL;
     sender->code[0] = '\0';
 
-    if (!loyalty_sending_read(change->more[REPLY_MESSAGE], &sending->scope,
-                              sending->id, sending)
+    if (!loyalty_sending_read(change->more[REPLY_MESSAGE], sending)
         || !loyalty_reply_str(change->more[REPLY_DUE], &due)
         || !loyalty_reply_int(change->more[REPLY_UNSUBSCRIBED], &out)
         || !loyalty_reply_str(change->more[REPLY_ORDER], &bytes)) {
@@ -165,8 +163,7 @@ decide(loyalty_member_change_t *change, void *data)
     }
 
     if (!loyalty_sending_is_pending(sending) || change->list[0].corrupt) {
-        loyalty_sending_key(sending, &change->writes, "ZREM", 3, "x",
-                            loyalty_str("outbox"));
+        loyalty_sending_box(sending, &change->writes, "ZREM", 3);
         loyalty_arg(&change->writes, sending->id);
         return LOYALTY_STORE_OK;
     }
@@ -204,8 +201,7 @@ prepare_claim(loyalty_sender_t *sender, loyalty_commands_t *reads)
     loyalty_sending_key(sending, reads, "WATCH", 2, "mg", sending->id);
     loyalty_sending_key(sending, reads, "WATCH", 2, "ms", sending->member);
     loyalty_sending_key(sending, reads, "HGETALL", 2, "mg", sending->id);
-    loyalty_sending_key(sending, reads, "ZSCORE", 3, "x",
-                        loyalty_str("outbox"));
+    loyalty_sending_box(sending, reads, "ZSCORE", 3);
     loyalty_arg(reads, sending->id);
     loyalty_sending_key(
         sending, reads, "SISMEMBER", 3, "us",

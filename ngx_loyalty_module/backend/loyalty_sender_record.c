@@ -46,12 +46,11 @@ week_of(const loyalty_program_t *program, loyalty_instant_t at, char *field)
 }
 
 static void
-write_event(const loyalty_sender_t *sender, const loyalty_sending_t *sending,
+write_event(const loyalty_program_t *program, const loyalty_sending_t *sending,
             loyalty_event_t event, const char *error,
             loyalty_commands_t *commands)
 {
-    const loyalty_events_t events = {&sending->scope, sender->change.program,
-                                     commands};
+    const loyalty_events_t events = {&sending->scope, program, commands};
     const loyalty_message_event_t message = {
         .id = sending->id,
         .rule = sending->rule,
@@ -65,7 +64,8 @@ write_event(const loyalty_sender_t *sender, const loyalty_sending_t *sending,
 }
 
 static void
-write_outcome(const loyalty_sender_t *sender, const loyalty_sending_t *sending,
+write_outcome(const loyalty_program_t *program,
+              const loyalty_sending_t *sending,
               const loyalty_delivery_answer_t *answer,
               loyalty_commands_t *commands)
 {
@@ -84,11 +84,11 @@ write_outcome(const loyalty_sender_t *sender, const loyalty_sending_t *sending,
         loyalty_sending_key(sending, commands, "HDEL", 3, "mg", sending->id);
         loyalty_arg_text(commands, "e");
         loyalty_sending_settle(sending, "sent", commands);
-        if (week_of(sender->change.program, now, week)) {
+        if (week_of(program, now, week)) {
             loyalty_message_count(sending->rule, week, 1, &sending->scope,
                                   commands);
         }
-        write_event(sender, sending, LOYALTY_EVENT_MESSAGE_SENT, "", commands);
+        write_event(program, sending, LOYALTY_EVENT_MESSAGE_SENT, "", commands);
         return;
     }
 
@@ -103,15 +103,14 @@ write_outcome(const loyalty_sender_t *sender, const loyalty_sending_t *sending,
     }
 
     if (again != LOYALTY_NEVER) {
-        loyalty_sending_key(sending, commands, "ZADD", 4, "x",
-                            loyalty_str("outbox"));
+        loyalty_sending_box(sending, commands, "ZADD", 4);
         loyalty_arg_int(commands, again);
         loyalty_arg(commands, sending->id);
         return;
     }
 
     loyalty_sending_settle(sending, "failed", commands);
-    write_event(sender, sending, LOYALTY_EVENT_MESSAGE_FAILED, answer->error,
+    write_event(program, sending, LOYALTY_EVENT_MESSAGE_FAILED, answer->error,
                 commands);
     loyalty_sending_key(sending, commands, "ZREM", 3, "ms", sending->member);
     loyalty_arg(commands, sending->id);
@@ -123,12 +122,20 @@ loyalty_sender_record(loyalty_sender_t *sender,
                       const loyalty_delivery_answer_t *answer)
 {
     loyalty_commands_t *commands = &sender->tools.commands;
-    loyalty_store_result_t result = LOYALTY_STORE_CONFLICT;
+    loyalty_store_result_t result;
+    const loyalty_program_t *program;
     loyalty_replies_t replies;
     loyalty_str_t state;
     int tries;
 
+    result = loyalty_programs_get(sender->tools.programs, sender->tools.store,
+                                  &sending->scope, &program);
+    if (result != LOYALTY_STORE_OK || program == NULL) {
+        return result;
+    }
+
     loyalty_replies_init(&replies);
+    result = LOYALTY_STORE_CONFLICT;
 
     for (tries = 0; tries < TRIES && result == LOYALTY_STORE_CONFLICT;
          tries++) {
@@ -151,7 +158,7 @@ loyalty_sender_record(loyalty_sender_t *sender,
 
         loyalty_commands_reset(commands);
         loyalty_command(commands, "MULTI", 1);
-        write_outcome(sender, sending, answer, commands);
+        write_outcome(program, sending, answer, commands);
         loyalty_command(commands, "EXEC", 1);
         result = loyalty_store_exec(sender->tools.store, sending->scope.site,
                                     commands);

@@ -12,15 +12,16 @@ loyalty_sending_key(const loyalty_sending_t *sending,
 }
 
 bool
-loyalty_sending_read(const redisReply *reply, const loyalty_scope_t *scope,
-                     loyalty_str_t id, loyalty_sending_t *sending)
+loyalty_sending_read(const redisReply *reply, loyalty_sending_t *sending)
 {
     loyalty_str_t name, value;
     int64_t number;
     size_t i;
 
-    *sending = (loyalty_sending_t){
-        .scope = *scope, .id = id, .first_try = LOYALTY_UNKNOWN};
+    *sending = (loyalty_sending_t){.scope = sending->scope,
+                                   .box = sending->box,
+                                   .id = sending->id,
+                                   .first_try = LOYALTY_UNKNOWN};
 
     if (reply->type != REDIS_REPLY_ARRAY) {
         return false;
@@ -71,6 +72,14 @@ loyalty_sending_is_pending(const loyalty_sending_t *sending)
 }
 
 void
+loyalty_sending_box(const loyalty_sending_t *sending,
+                    loyalty_commands_t *commands, const char *name, size_t argc)
+{
+    loyalty_sending_key(sending, commands, name, argc, "ob",
+                        loyalty_str_from(loyalty_channel_name(sending->box)));
+}
+
+void
 loyalty_sending_set(const loyalty_sending_t *sending,
                     loyalty_commands_t *commands, const char *name,
                     loyalty_str_t value)
@@ -85,12 +94,29 @@ loyalty_sending_settle(const loyalty_sending_t *sending, const char *state,
                        loyalty_commands_t *commands)
 {
     loyalty_sending_set(sending, commands, "s", loyalty_str_from(state));
-    loyalty_sending_key(sending, commands, "ZREM", 3, "x",
-                        loyalty_str("outbox"));
+    loyalty_sending_box(sending, commands, "ZREM", 3);
     loyalty_arg(commands, sending->id);
     loyalty_message_move(sending->id, "pending", state, sending->created_at,
                          &sending->scope, commands);
     loyalty_message_count(sending->rule, "pending", -1, &sending->scope,
                           commands);
     loyalty_message_count(sending->rule, state, 1, &sending->scope, commands);
+}
+
+loyalty_status_t
+loyalty_sending_copy(const loyalty_sending_t *from, loyalty_arena_t *arena,
+                     loyalty_sending_t *to)
+{
+    loyalty_str_t *texts[] = {&to->scope.site, &to->id,    &to->state,
+                              &to->rule,       &to->member, &to->order,
+                              &to->content,    &to->code};
+    loyalty_status_t rc = LOYALTY_OK;
+    size_t i;
+
+    *to = *from;
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]) && rc == LOYALTY_OK; i++) {
+        rc = loyalty_str_copy(arena, *texts[i], texts[i]);
+    }
+
+    return rc;
 }

@@ -1,23 +1,34 @@
 /*
- *   GET cursor, XRANGE behind it     what is new?
- *   HMGET of each message, MGET of   whose was it, and is this the first time?
- *   their members' last touches
- *   unsubscribes                     each a transaction on its member
- *   the rest                         one transaction, with the cursor
+ *   unsubscribes   GET cursor, XRANGE, HMGET of each message; then each in a
+ *                  transaction on its member; then the cursor
+ *   tracks         GET cursor, XRANGE behind it     what is new?
+ *                  HMGET of each message, MGET of   whose was it, and is this
+ *                  their members' last touches      the first time?
+ *                  one transaction, with the cursor
  *
- * An unsubscribe may be done twice by a kill between the two: it is one the
- * second time too.
+ * An unsubscribe may be done twice by a kill between it and the cursor: it is
+ * one the second time too.
  */
 
 #include "loyalty_tracks.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "loyalty_event.h"
+#include "loyalty_link.h"
+#include "loyalty_member_change.h"
 #include "loyalty_message.h"
+#include "loyalty_rounds.h"
 #include "loyalty_touch.h"
 
 #define BATCH 128
+
+struct loyalty_tracks_s {
+    loyalty_apply_tools_t tools; /* without batches */
+    loyalty_rounds_t rounds;
+    loyalty_member_change_t change;
+};
 
 typedef struct {
     loyalty_str_t id; /* of the entry */
@@ -39,17 +50,18 @@ typedef struct {
     loyalty_member_change_t *change;
     const loyalty_program_t *program; /* NULL: the site is gone */
     loyalty_scope_t scope;
+    loyalty_str_t stream; /* and the cursor's name */
     loyalty_arena_t arena;
     track_t list[BATCH];
     size_t n;
-} tracks_t;
+} batch_t;
 
 static void
-key_command(tracks_t *tracks, loyalty_commands_t *commands, const char *name,
+key_command(batch_t *batch, loyalty_commands_t *commands, const char *name,
             size_t argc, const char *kind, loyalty_str_t rest)
 {
     loyalty_command(commands, name, argc);
-    loyalty_arg_key(commands, &tracks->scope, kind, rest);
+    loyalty_arg_key(commands, &batch->scope, kind, rest);
 }
 
 static void
@@ -91,9 +103,9 @@ read_fields(const redisReply *fields, track_t *track)
 
 /* The entries behind the cursor; the cursor is WATCHed. */
 static loyalty_store_result_t
-read_entries(tracks_t *tracks, loyalty_replies_t *replies)
+read_entries(batch_t *batch, loyalty_replies_t *replies)
 {
-    loyalty_commands_t *commands = &tracks->change->commands;
+    loyalty_commands_t *commands = &batch->change->commands;
     loyalty_store_result_t result;
     const redisReply *entry;
     loyalty_str_t cursor;
@@ -101,9 +113,9 @@ read_entries(tracks_t *tracks, loyalty_replies_t *replies)
     size_t i;
 
     loyalty_commands_reset(commands);
-    key_command(tracks, commands, "WATCH", 2, "x", loyalty_str("tracks"));
-    key_command(tracks, commands, "GET", 2, "x", loyalty_str("tracks"));
-    result = loyalty_store_call(tracks->change->store, tracks->scope.site,
+    key_command(batch, commands, "WATCH", 2, "x", batch->stream);
+    key_command(batch, commands, "GET", 2, "x", batch->stream);
+    result = loyalty_store_call(batch->change->store, batch->scope.site,
                                 commands, replies);
     if (result != LOYALTY_STORE_OK) {
         return result;
@@ -116,12 +128,12 @@ read_entries(tracks_t *tracks, loyalty_replies_t *replies)
              (int)cursor.len, cursor.len == 0 ? "" : cursor.data);
     loyalty_replies_free(replies);
     loyalty_commands_reset(commands);
-    key_command(tracks, commands, "XRANGE", 6, "s", loyalty_str("tracks"));
+    key_command(batch, commands, "XRANGE", 6, "s", batch->stream);
     loyalty_arg_text(commands, start);
     loyalty_arg_text(commands, "+");
     loyalty_arg_text(commands, "COUNT");
     loyalty_arg_int(commands, BATCH);
-    result = loyalty_store_call(tracks->change->store, tracks->scope.site,
+    result = loyalty_store_call(batch->change->store, batch->scope.site,
                                 commands, replies);
     if (result != LOYALTY_STORE_OK) {
         return result;
@@ -133,14 +145,14 @@ read_entries(tracks_t *tracks, loyalty_replies_t *replies)
 
     for (i = 0; i < replies->list[0]->elements; i++) {
         entry = replies->list[0]->element[i];
-        tracks->list[i] = (track_t){.first = i};
+        batch->list[i] = (track_t){.first = i};
         if (!loyalty_reply_array(entry, 2)
-            || !loyalty_reply_str(entry->element[0], &tracks->list[i].id)) {
+            || !loyalty_reply_str(entry->element[0], &batch->list[i].id)) {
             return LOYALTY_STORE_MALFORMED;
         }
-        read_fields(entry->element[1], &tracks->list[i]);
+        read_fields(entry->element[1], &batch->list[i]);
     }
-    tracks->n = i;
+    batch->n = i;
 
     return LOYALTY_STORE_OK;
 }
@@ -156,10 +168,10 @@ number(const redisReply *reply)
 }
 
 static loyalty_store_result_t
-read_messages(tracks_t *tracks, loyalty_replies_t *replies)
+read_messages(batch_t *batch, loyalty_replies_t *replies)
 {
     static const char *const fields[] = {"m", "r", "c", "p", "q", "l", "u"};
-    loyalty_commands_t *commands = &tracks->change->commands;
+    loyalty_commands_t *commands = &batch->change->commands;
     loyalty_store_result_t result;
     const redisReply *reply;
     loyalty_str_t text;
@@ -167,27 +179,27 @@ read_messages(tracks_t *tracks, loyalty_replies_t *replies)
     size_t i, k;
 
     loyalty_commands_reset(commands);
-    for (i = 0; i < tracks->n; i++) {
-        track = &tracks->list[i];
-        key_command(tracks, commands, "HMGET", 9, "mg",
+    for (i = 0; i < batch->n; i++) {
+        track = &batch->list[i];
+        key_command(batch, commands, "HMGET", 9, "mg",
                     track->kind != 0 ? track->message : loyalty_str("\n"));
         for (k = 0; k < 7; k++) {
             loyalty_arg_text(commands, fields[k]);
         }
         for (k = 0; k < i && track->kind != 0; k++) {
-            if (tracks->list[k].kind != 0
-                && loyalty_str_eq(tracks->list[k].message, track->message)) {
+            if (batch->list[k].kind != 0
+                && loyalty_str_eq(batch->list[k].message, track->message)) {
                 track->first = k;
                 break;
             }
         }
     }
 
-    result = loyalty_store_call(tracks->change->store, tracks->scope.site,
+    result = loyalty_store_call(batch->change->store, batch->scope.site,
                                 commands, replies);
 
-    for (i = 0; i < tracks->n && result == LOYALTY_STORE_OK; i++) {
-        track = &tracks->list[i];
+    for (i = 0; i < batch->n && result == LOYALTY_STORE_OK; i++) {
+        track = &batch->list[i];
         reply = replies->list[i];
         if (!loyalty_reply_array(reply, 7)
             || !loyalty_reply_str(reply->element[0], &track->member)
@@ -210,34 +222,34 @@ read_messages(tracks_t *tracks, loyalty_replies_t *replies)
 
 /* The last touches of the members, with the first entry of each. */
 static loyalty_store_result_t
-read_touches(tracks_t *tracks, loyalty_replies_t *replies)
+read_touches(batch_t *batch, loyalty_replies_t *replies)
 {
-    loyalty_commands_t *commands = &tracks->change->commands;
+    loyalty_commands_t *commands = &batch->change->commands;
     loyalty_store_result_t result;
     loyalty_str_t text;
     size_t i;
 
     loyalty_commands_reset(commands);
-    loyalty_command(commands, "MGET", 1 + tracks->n);
-    for (i = 0; i < tracks->n; i++) {
-        loyalty_arg_key(commands, &tracks->scope, "mt",
-                        tracks->list[i].kind != 0 ? tracks->list[i].member
+    loyalty_command(commands, "MGET", 1 + batch->n);
+    for (i = 0; i < batch->n; i++) {
+        loyalty_arg_key(commands, &batch->scope, "mt",
+                        batch->list[i].kind != 0 ? batch->list[i].member
                                                   : loyalty_str("\n"));
     }
-    result = loyalty_store_call(tracks->change->store, tracks->scope.site,
+    result = loyalty_store_call(batch->change->store, batch->scope.site,
                                 commands, replies);
     if (result != LOYALTY_STORE_OK) {
         return result;
     }
-    if (!loyalty_reply_array(replies->list[0], tracks->n)) {
+    if (!loyalty_reply_array(replies->list[0], batch->n)) {
         return LOYALTY_STORE_MALFORMED;
     }
 
-    for (i = 0; i < tracks->n; i++) {
+    for (i = 0; i < batch->n; i++) {
         if (!loyalty_reply_str(replies->list[0]->element[i], &text)) {
             return LOYALTY_STORE_MALFORMED;
         }
-        (void)loyalty_touches_decode(text, &tracks->list[i].touches);
+        (void)loyalty_touches_decode(text, &batch->list[i].touches);
     }
 
     return LOYALTY_STORE_OK;
@@ -262,16 +274,16 @@ write_event(const loyalty_scope_t *scope, const loyalty_program_t *program,
 
 /* Whether it was the first. */
 static bool
-count_in(tracks_t *tracks, const track_t *track, const char *field,
+count_in(batch_t *batch, const track_t *track, const char *field,
          const char *what, int64_t *before, loyalty_commands_t *commands)
 {
-    key_command(tracks, commands, "HINCRBY", 4, "mg", track->message);
+    key_command(batch, commands, "HINCRBY", 4, "mg", track->message);
     loyalty_arg_text(commands, field);
     loyalty_arg_int(commands, 1);
 
     /* A rule's numbers count messages, not looks at them. */
     if ((*before)++ == 0) {
-        loyalty_message_count(track->rule, what, 1, &tracks->scope, commands);
+        loyalty_message_count(track->rule, what, 1, &batch->scope, commands);
         return true;
     }
 
@@ -280,43 +292,43 @@ count_in(tracks_t *tracks, const track_t *track, const char *field,
 
 /* The entry that holds the touches of this one's member. */
 static track_t *
-touches_of(tracks_t *tracks, size_t index)
+touches_of(batch_t *batch, size_t index)
 {
     size_t i;
 
     for (i = 0; i < index; i++) {
-        if (tracks->list[i].kind != 0
-            && loyalty_str_eq(tracks->list[i].member,
-                              tracks->list[index].member)) {
-            return &tracks->list[i];
+        if (batch->list[i].kind != 0
+            && loyalty_str_eq(batch->list[i].member,
+                              batch->list[index].member)) {
+            return &batch->list[i];
         }
     }
 
-    return &tracks->list[index];
+    return &batch->list[index];
 }
 
 /* Counts an open or a click; who clicks has seen it. */
 static void
-apply(tracks_t *tracks, size_t index, loyalty_commands_t *commands)
+apply(batch_t *batch, size_t index, loyalty_commands_t *commands)
 {
-    track_t *track = &tracks->list[index];
-    track_t *message = &tracks->list[track->first];
-    track_t *member = touches_of(tracks, index);
+    track_t *track = &batch->list[index];
+    track_t *message = &batch->list[track->first];
+    track_t *member = touches_of(batch, index);
 
     if (track->kind == 'o' && track->machine) {
-        (void)count_in(tracks, track, "q", "machine_opens",
+        (void)count_in(batch, track, "q", "machine_opens",
                        &message->machine_opens, commands);
     } else if (track->kind == 'o') {
-        if (count_in(tracks, track, "p", "opens", &message->opens, commands)) {
-            write_event(&tracks->scope, tracks->program,
+        if (count_in(batch, track, "p", "opens", &message->opens, commands)) {
+            write_event(&batch->scope, batch->program,
                         LOYALTY_EVENT_MESSAGE_OPENED, track, commands);
         }
         member->touched |= loyalty_touch(&member->touches.open,
                                          track->message, track->at);
     } else if (track->kind == 'c' && !track->machine) {
-        if (count_in(tracks, track, "l", "clicks", &message->clicks,
+        if (count_in(batch, track, "l", "clicks", &message->clicks,
                      commands)) {
-            write_event(&tracks->scope, tracks->program,
+            write_event(&batch->scope, batch->program,
                         LOYALTY_EVENT_MESSAGE_CLICKED, track, commands);
         }
         member->touched |= loyalty_touch(&member->touches.click,
@@ -324,43 +336,52 @@ apply(tracks_t *tracks, size_t index, loyalty_commands_t *commands)
     }
 }
 
-static loyalty_store_result_t
-write_all(tracks_t *tracks)
+/* What is behind it has been applied, and may go. */
+static void
+write_cursor(batch_t *batch, loyalty_commands_t *commands)
 {
-    loyalty_commands_t *commands = &tracks->change->commands;
-    loyalty_str_t last = tracks->list[tracks->n - 1].id, text;
+    loyalty_str_t last = batch->list[batch->n - 1].id;
+
+    key_command(batch, commands, "SET", 3, "x", batch->stream);
+    loyalty_arg(commands, last);
+    key_command(batch, commands, "XTRIM", 5, "s", batch->stream);
+    loyalty_arg_text(commands, "MINID");
+    loyalty_arg_text(commands, "~");
+    loyalty_arg(commands, last);
+}
+
+static loyalty_store_result_t
+write_all(batch_t *batch)
+{
+    loyalty_commands_t *commands = &batch->change->commands;
+    loyalty_str_t text;
     size_t i;
 
     loyalty_commands_reset(commands);
     loyalty_command(commands, "MULTI", 1);
 
-    for (i = 0; i < tracks->n; i++) {
-        if (tracks->list[i].kind != 0) {
-            apply(tracks, i, commands);
+    for (i = 0; i < batch->n; i++) {
+        if (batch->list[i].kind != 0) {
+            apply(batch, i, commands);
         }
     }
 
-    for (i = 0; i < tracks->n; i++) {
-        if (!tracks->list[i].touched) {
+    for (i = 0; i < batch->n; i++) {
+        if (!batch->list[i].touched) {
             continue;
         }
-        if (loyalty_touches_encode(&tracks->list[i].touches, &tracks->arena,
+        if (loyalty_touches_encode(&batch->list[i].touches, &batch->arena,
                                    &text) != LOYALTY_OK) {
             return LOYALTY_STORE_MEMORY;
         }
-        key_command(tracks, commands, "SET", 3, "mt", tracks->list[i].member);
+        key_command(batch, commands, "SET", 3, "mt", batch->list[i].member);
         loyalty_arg(commands, text);
     }
 
-    key_command(tracks, commands, "SET", 3, "x", loyalty_str("tracks"));
-    loyalty_arg(commands, last);
-    key_command(tracks, commands, "XTRIM", 5, "s", loyalty_str("tracks"));
-    loyalty_arg_text(commands, "MINID");
-    loyalty_arg_text(commands, "~");
-    loyalty_arg(commands, last);
+    write_cursor(batch, commands);
     loyalty_command(commands, "EXEC", 1);
 
-    return loyalty_store_exec(tracks->change->store, tracks->scope.site,
+    return loyalty_store_exec(batch->change->store, batch->scope.site,
                               commands);
 }
 
@@ -408,86 +429,188 @@ decide_unsubscribe(loyalty_member_change_t *change, void *data)
 }
 
 static loyalty_store_result_t
-unsubscribe(tracks_t *tracks, track_t *track)
+unsubscribe(batch_t *batch, track_t *track)
 {
     loyalty_store_result_t result;
     loyalty_commands_t reads;
 
     loyalty_commands_init(&reads);
-    key_command(tracks, &reads, "WATCH", 2, "mg", track->message);
-    key_command(tracks, &reads, "HGET", 3, "mg", track->message);
+    key_command(batch, &reads, "WATCH", 2, "mg", track->message);
+    key_command(batch, &reads, "HGET", 3, "mg", track->message);
     loyalty_arg_text(&reads, "u");
-    tracks->change->origin = (loyalty_origin_t){
+    batch->change->origin = (loyalty_origin_t){
         .by = loyalty_str("shopper"), .source = loyalty_str("unsubscribe")};
-    result = loyalty_member_change(tracks->change, &tracks->scope,
+    result = loyalty_member_change(batch->change, &batch->scope,
                                    &track->member, 1, &reads,
                                    decide_unsubscribe, track);
-    tracks->change->origin = (loyalty_origin_t){0};
+    batch->change->origin = (loyalty_origin_t){0};
     loyalty_commands_free(&reads);
 
     return result;
 }
 
-/* Unsubscribes have transactions of their own, which end the WATCH of the
- * cursor: so they come first, and the batch is read again behind them. */
 static loyalty_store_result_t
-unsubscribe_all(tracks_t *tracks, bool *any)
+apply_unsubscribes(batch_t *batch, loyalty_replies_t *messages)
 {
-    loyalty_store_result_t result = LOYALTY_STORE_OK;
+    loyalty_commands_t *commands = &batch->change->commands;
+    loyalty_store_result_t result = read_messages(batch, messages);
+    loyalty_replies_t replies;
     size_t i;
 
-    *any = false;
-    for (i = 0; i < tracks->n && result == LOYALTY_STORE_OK; i++) {
-        if (tracks->list[i].kind == 'u' && !tracks->list[i].unsubscribed) {
-            result = unsubscribe(tracks, &tracks->list[i]);
-            *any = true;
+    for (i = 0; i < batch->n && result == LOYALTY_STORE_OK; i++) {
+        if (batch->list[i].kind == 'u' && !batch->list[i].unsubscribed) {
+            result = unsubscribe(batch, &batch->list[i]);
         }
+    }
+
+    if (result != LOYALTY_STORE_OK) {
+        return result;
+    }
+
+    loyalty_replies_init(&replies);
+    loyalty_commands_reset(commands);
+    write_cursor(batch, commands);
+    result = loyalty_store_call(batch->change->store, batch->scope.site,
+                                commands, &replies);
+    loyalty_replies_free(&replies);
+
+    return result;
+}
+
+static loyalty_store_result_t
+apply_touches(batch_t *batch, loyalty_replies_t *messages)
+{
+    loyalty_store_result_t result = read_messages(batch, messages);
+    loyalty_replies_t touches;
+
+    loyalty_replies_init(&touches);
+
+    if (result == LOYALTY_STORE_OK) {
+        result = read_touches(batch, &touches);
+    }
+    if (result == LOYALTY_STORE_OK) {
+        result = loyalty_programs_get(batch->change->programs,
+                                      batch->change->store, &batch->scope,
+                                      &batch->program);
+    }
+    if (result == LOYALTY_STORE_OK) {
+        result = write_all(batch);
+    }
+
+    loyalty_replies_free(&touches);
+
+    return result;
+}
+
+/* One batch of the stream; *n: how many it had. */
+static loyalty_store_result_t
+apply_batch(loyalty_tracks_t *tracks, const loyalty_scope_t *scope,
+            loyalty_str_t stream,
+            loyalty_store_result_t (*work)(batch_t *batch,
+                                           loyalty_replies_t *messages),
+            size_t *n)
+{
+    batch_t batch = {.change = &tracks->change, .scope = *scope,
+                     .stream = stream};
+    loyalty_replies_t entries, messages;
+    loyalty_store_result_t result;
+
+    loyalty_replies_init(&entries);
+    loyalty_replies_init(&messages);
+    loyalty_arena_init(&batch.arena, 0);
+
+    result = read_entries(&batch, &entries);
+    if (result == LOYALTY_STORE_OK && batch.n != 0) {
+        result = work(&batch, &messages);
+    }
+    if (work != apply_touches || batch.n == 0 || result != LOYALTY_STORE_OK) {
+        loyalty_store_unwatch(tracks->tools.store, scope->site);
+    }
+
+    *n = batch.n;
+    loyalty_arena_free(&batch.arena);
+    loyalty_replies_free(&entries);
+    loyalty_replies_free(&messages);
+
+    return result == LOYALTY_STORE_CONFLICT ? LOYALTY_STORE_OK : result;
+}
+
+static loyalty_store_result_t
+serve(void *data, const loyalty_scope_t *scope, int64_t until, int *rest)
+{
+    loyalty_tracks_t *tracks = data;
+    loyalty_store_result_t result;
+    size_t wishes, touches;
+
+    do {
+        touches = 0;
+        result = apply_batch(tracks, scope, loyalty_str("unsubscribes"),
+                             apply_unsubscribes, &wishes);
+        if (result == LOYALTY_STORE_OK) {
+            result = apply_batch(tracks, scope, loyalty_str("tracks"),
+                                 apply_touches, &touches);
+        }
+    } while (result == LOYALTY_STORE_OK && (wishes == BATCH || touches == BATCH)
+             && loyalty_link_now() < until
+             && !loyalty_rounds_stopping(&tracks->rounds));
+
+    if (wishes + touches != 0) {
+        *rest = 0;
     }
 
     return result;
 }
 
-loyalty_store_result_t
-loyalty_tracks_apply(loyalty_member_change_t *change,
-                     const loyalty_scope_t *scope, bool *busy)
+loyalty_tracks_t *
+loyalty_tracks_create(const loyalty_store_conf_t *conf, loyalty_log_pt log,
+                      void *data)
 {
-    loyalty_replies_t entries, messages, touches;
-    tracks_t tracks = {.change = change, .scope = *scope};
-    loyalty_store_result_t result;
-    bool again = false;
+    loyalty_tracks_t *tracks = calloc(1, sizeof(*tracks));
 
-    loyalty_replies_init(&entries);
-    loyalty_replies_init(&messages);
-    loyalty_replies_init(&touches);
-    loyalty_arena_init(&tracks.arena, 0);
-
-    result = read_entries(&tracks, &entries);
-    if (result == LOYALTY_STORE_OK && tracks.n != 0) {
-        result = read_messages(&tracks, &messages);
-        if (result == LOYALTY_STORE_OK) {
-            result = unsubscribe_all(&tracks, &again);
-        }
-        if (result == LOYALTY_STORE_OK && !again) {
-            result = read_touches(&tracks, &touches);
-        }
-        if (result == LOYALTY_STORE_OK && !again) {
-            result = loyalty_programs_get(change->programs, change->store,
-                                          scope, &tracks.program);
-        }
-        if (result == LOYALTY_STORE_OK && !again) {
-            result = write_all(&tracks);
-        }
-        *busy = true;
+    if (tracks == NULL) {
+        return NULL;
     }
 
-    if (tracks.n == 0 || result != LOYALTY_STORE_OK) {
-        loyalty_store_unwatch(change->store, scope->site);
+    tracks->rounds = (loyalty_rounds_t){
+        .conf = conf,
+        .tools = &tracks->tools,
+        .good = "opens, clicks and unsubscribes are applied again",
+        .bad = "opens, clicks and unsubscribes are not applied",
+        .serve = serve,
+        .data = tracks,
+    };
+    tracks->tools.log = log;
+    tracks->tools.log_data = data;
+    tracks->tools.store = loyalty_store_open(conf);
+    tracks->tools.programs = loyalty_programs_create();
+    loyalty_commands_init(&tracks->tools.commands);
+    loyalty_rounds_init(&tracks->rounds);
+    loyalty_member_change_init(&tracks->change, tracks->tools.store,
+                               tracks->tools.programs);
+
+    if (tracks->tools.store == NULL || tracks->tools.programs == NULL) {
+        loyalty_tracks_free(tracks);
+        return NULL;
     }
 
-    loyalty_arena_free(&tracks.arena);
-    loyalty_replies_free(&entries);
-    loyalty_replies_free(&messages);
-    loyalty_replies_free(&touches);
+    return tracks;
+}
 
-    return result == LOYALTY_STORE_CONFLICT ? LOYALTY_STORE_OK : result;
+void
+loyalty_tracks_free(loyalty_tracks_t *tracks)
+{
+    loyalty_member_change_free(&tracks->change);
+    loyalty_rounds_free(&tracks->rounds);
+    loyalty_programs_free(tracks->tools.programs);
+    loyalty_commands_free(&tracks->tools.commands);
+    if (tracks->tools.store != NULL) {
+        loyalty_store_close(tracks->tools.store);
+    }
+    free(tracks);
+}
+
+int
+loyalty_tracks_run(loyalty_tracks_t *tracks)
+{
+    return loyalty_rounds_run(&tracks->rounds);
 }

@@ -10,7 +10,7 @@
 
 
 #define NGX_HTTP_LOYALTY_API_THREADS   8
-#define NGX_HTTP_LOYALTY_JOBS_THREADS  5
+#define NGX_HTTP_LOYALTY_JOBS_THREADS  6
 
 /* A client waits this long for Redis, a transaction with its fsync longer. */
 #define NGX_HTTP_LOYALTY_API_TIMEOUT   2000

@@ -14,6 +14,7 @@
 #include "loyalty_job.h"
 #include "loyalty_redis_check.h"
 #include "loyalty_sender.h"
+#include "loyalty_tracks.h"
 
 
 #define NGX_LOYALTY_JOB_RUN  500
@@ -43,6 +44,7 @@ static ngx_loyalty_job_t *ngx_loyalty_job(ngx_cycle_t *cycle,
 static ngx_int_t ngx_loyalty_job_apply(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_work(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_send(ngx_loyalty_job_t *job);
+static ngx_int_t ngx_loyalty_job_track(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_tell(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_check(ngx_loyalty_job_t *job);
 static void ngx_loyalty_job_thread(void *data, ngx_log_t *log);
@@ -55,6 +57,7 @@ static void ngx_loyalty_job_log(void *data, loyalty_log_level_t level,
 static loyalty_apply_t  *ngx_loyalty_jobs_apply;
 static loyalty_jobs_t   *ngx_loyalty_jobs_work;
 static loyalty_sender_t *ngx_loyalty_jobs_sender;
+static loyalty_tracks_t *ngx_loyalty_jobs_tracks;
 static loyalty_hooks_t  *ngx_loyalty_jobs_hooks;
 
 
@@ -62,6 +65,8 @@ ngx_int_t
 ngx_loyalty_jobs_start(ngx_cycle_t *cycle,
     ngx_http_loyalty_backend_main_conf_t *bmcf)
 {
+    ngx_core_conf_t  *ccf;
+
     ngx_loyalty_jobs_apply = loyalty_apply_create(&bmcf->jobs,
                                                   ngx_loyalty_job_log, NULL);
     if (ngx_loyalty_jobs_apply == NULL) {
@@ -99,6 +104,11 @@ ngx_loyalty_jobs_start(ngx_cycle_t *cycle,
     }
 
     if (bmcf->delivery) {
+        ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx,
+                                               ngx_core_module);
+        loyalty_delivery_conf_share(bmcf->delivery,
+                                    (int) ccf->worker_processes);
+
         ngx_loyalty_jobs_sender = loyalty_sender_create(&bmcf->jobs,
                                       bmcf->delivery,
                                       (loyalty_str_t)
@@ -108,6 +118,19 @@ ngx_loyalty_jobs_start(ngx_cycle_t *cycle,
         if (ngx_loyalty_jobs_sender == NULL
             || ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_send,
                                ngx_loyalty_jobs_sender)
+               == NULL)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (bmcf->track_secret.len) {
+        ngx_loyalty_jobs_tracks = loyalty_tracks_create(&bmcf->jobs,
+                                                        ngx_loyalty_job_log,
+                                                        NULL);
+        if (ngx_loyalty_jobs_tracks == NULL
+            || ngx_loyalty_job(cycle, bmcf, ngx_loyalty_job_track,
+                               ngx_loyalty_jobs_tracks)
                == NULL)
         {
             return NGX_ERROR;
@@ -140,6 +163,11 @@ ngx_loyalty_jobs_stop(void)
     if (ngx_loyalty_jobs_sender) {
         loyalty_sender_free(ngx_loyalty_jobs_sender);
         ngx_loyalty_jobs_sender = NULL;
+    }
+
+    if (ngx_loyalty_jobs_tracks) {
+        loyalty_tracks_free(ngx_loyalty_jobs_tracks);
+        ngx_loyalty_jobs_tracks = NULL;
     }
 
     if (ngx_loyalty_jobs_hooks) {
@@ -204,6 +232,13 @@ static ngx_int_t
 ngx_loyalty_job_send(ngx_loyalty_job_t *job)
 {
     return loyalty_sender_run(job->data);
+}
+
+
+static ngx_int_t
+ngx_loyalty_job_track(ngx_loyalty_job_t *job)
+{
+    return loyalty_tracks_run(job->data);
 }
 
 

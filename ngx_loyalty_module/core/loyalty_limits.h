@@ -323,6 +323,10 @@
 /* Seconds that one call of a provider may take. */
 #define LOYALTY_DELIVERY_TIMEOUT_MAX 120
 
+/* Messages of a channel on their way at once: a thread and a connection each,
+ * and as many sent again where a worker is killed. */
+#define LOYALTY_DELIVERY_CONCURRENCY_MAX 64
+
 /* Before a token in every link of a message. */
 #define LOYALTY_TRACK_URL_MAX 256
 
@@ -358,7 +362,7 @@
 /* Sites of an account, and of a token. */
 #define LOYALTY_STAFF_SITES_MAX 1000
 
-/* Opens, clicks and unsubscribes that wait for the back end; older ones go. */
+/* Opens and clicks that wait for the back end; older ones go. */
 #define LOYALTY_TRACKS_MAX 1000000
 
 /* Webhooks of a site: each event is POSTed to each that wants it. */

@@ -166,8 +166,8 @@ ngx_uint_t ngx_http_loyalty_headers_drop(ngx_http_request_t *r,
     ngx_http_loyalty_header_pt drop);
 
 /*
- * XADD to a site's stream that keeps about `max` entries; `fields` are n
- * names and values, at most NGX_HTTP_LOYALTY_STREAM_FIELDS.  NGX_OK: cmd's
+ * XADD to a site's stream that keeps about `max` entries, 0: all; `fields` are
+ * n names and values, at most NGX_HTTP_LOYALTY_STREAM_FIELDS.  NGX_OK: cmd's
  * handler will be called.
  */
 #define NGX_HTTP_LOYALTY_STREAM_FIELDS  8

@@ -1,6 +1,5 @@
 /*
- * Entries of a site's capped streams: what the shopper does not wait for, and
- * what may be lost when nobody reads it.
+ * Entries of a site's streams: capped what may be lost when nobody reads it.
  */
 
 
@@ -20,6 +19,7 @@ ngx_http_loyalty_stream_add(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
     char                           key[LOYALTY_KEY_MAX];
     u_char                         length[NGX_INT64_LEN];
     size_t                         len;
+    ngx_uint_t                     i;
     ngx_str_t                      argv[NGX_HTTP_LOYALTY_STREAM_ARGS
                                         + NGX_HTTP_LOYALTY_STREAM_FIELDS];
     loyalty_str_t                  prefix, site;
@@ -43,15 +43,20 @@ ngx_http_loyalty_stream_add(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
     ngx_str_set(&argv[0], "XADD");
     argv[1].data = (u_char *) key;
     argv[1].len = len;
-    ngx_str_set(&argv[2], "MAXLEN");
-    ngx_str_set(&argv[3], "~");
-    argv[4].data = length;
-    argv[4].len = ngx_sprintf(length, "%ui", max) - length;
-    ngx_str_set(&argv[5], "*");
+    i = 2;
 
-    ngx_memcpy(&argv[NGX_HTTP_LOYALTY_STREAM_ARGS], fields,
-               n * sizeof(ngx_str_t));
+    if (max) {
+        ngx_str_set(&argv[2], "MAXLEN");
+        ngx_str_set(&argv[3], "~");
+        argv[4].data = length;
+        argv[4].len = ngx_sprintf(length, "%ui", max) - length;
+        i = 5;
+    }
 
-    return ngx_loyalty_redis_send(redis, cmd, NGX_HTTP_LOYALTY_STREAM_ARGS + n,
-                                  argv, 1);
+    ngx_str_set(&argv[i], "*");
+    i++;
+
+    ngx_memcpy(&argv[i], fields, n * sizeof(ngx_str_t));
+
+    return ngx_loyalty_redis_send(redis, cmd, i + n, argv, 1);
 }

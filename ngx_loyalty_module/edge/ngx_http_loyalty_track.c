@@ -7,8 +7,8 @@
  *     POST .../u/TOKEN    unsubscribes: the button, or a mail program by
  *                         itself (RFC 8058)
  *
- * What happened goes to the stream `tracks`: k o|c|u, i message, t ms, and
- * b 1 where a machine asked.  Images and redirects do not wait for Redis, and
+ * What happened goes to the stream `tracks`, or `unsubscribes`: k o|c|u,
+ * i message, t ms, and b 1 where a machine asked.  Images and redirects do not wait for Redis, and
  * go out without it; an unsubscribe is answered when Redis has it.
  */
 
@@ -419,7 +419,7 @@ ngx_http_loyalty_track_add(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
 {
     u_char      time[NGX_INT64_LEN];
     ngx_str_t   fields[8];
-    ngx_uint_t  machine;
+    ngx_uint_t  machine, n;
 
     machine = ngx_http_loyalty_track_machine(r);
 
@@ -435,9 +435,17 @@ ngx_http_loyalty_track_add(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx,
     ngx_str_set(&fields[6], "b");
     ngx_str_set(&fields[7], "1");
 
+    n = machine ? 8 : 6;
+
+    /* However many opens and clicks there are, nobody's wish is lost. */
+
+    if (*kind == 'u') {
+        return ngx_http_loyalty_stream_add(r, ctx, cmd, "unsubscribes", 0,
+                                           fields, n);
+    }
+
     return ngx_http_loyalty_stream_add(r, ctx, cmd, "tracks",
-                                       LOYALTY_TRACKS_MAX, fields,
-                                       machine ? 8 : 6);
+                                       LOYALTY_TRACKS_MAX, fields, n);
 }
 
 

@@ -37,15 +37,17 @@
  *   loyalty:x:{site}:joblist          zset    all jobs, by creation
  *   loyalty:x:{site}:jobs-lease       string  who works on jobs
  *   loyalty:x:{site}:nightly          string  local day of the last night run
- *   loyalty:s:{site}:tracks           stream  opens, clicks, unsubscribes
+ *   loyalty:s:{site}:tracks           stream  opens, clicks
  *   loyalty:x:{site}:tracks           string  the last of them applied
+ *   loyalty:s:{site}:unsubscribes     stream  unsubscribes
+ *   loyalty:x:{site}:unsubscribes     string  the last of them applied
  *   loyalty:s:{site}:events           stream  what webhooks are to be told
  *   loyalty:x:{site}:events           string  times that some were taken
  *   loyalty:x:{site}:secrets          hash    webhook -> its secret
  *   loyalty:x:{site}:deliveries       zset    pending ones by next try
  *   loyalty:wd:{site}:DELIVERY        hash    a delivery (loyalty_hook.h)
  *   loyalty:wl:{site}[:state]         zset    deliveries by created_at
- *   loyalty:x:{site}:outbox           zset    pending messages by next try
+ *   loyalty:ob:{site}:channel         zset    pending messages by next try
  *   loyalty:mg:{site}:message         hash    a message (loyalty_message.h)
  *   loyalty:ml:{site}[:state]         zset    messages by created_at
  *   loyalty:mm:{site}:member          zset    a member's, by created_at

@@ -213,8 +213,9 @@ loyalty_message_write(const loyalty_message_t *message,
     loyalty_arg_text(commands, "d");
     loyalty_arg_int(commands, message->due_at);
 
-    add(scope, commands, "x", loyalty_str("outbox"), message->due_at,
-        message->id);
+    add(scope, commands, "ob",
+        loyalty_str_from(loyalty_channel_name(message->channel)),
+        message->due_at, message->id);
     add(scope, commands, "ml", loyalty_str_null, message->created_at,
         message->id);
     add(scope, commands, "ml", loyalty_str("pending"), message->created_at,
@@ -229,8 +230,13 @@ loyalty_message_withdraw(const loyalty_message_t *message,
                          const loyalty_scope_t *scope,
                          loyalty_commands_t *commands)
 {
+    size_t i;
+
     key_command(scope, commands, "DEL", 2, "mg", message->id);
-    drop(scope, commands, "x", loyalty_str("outbox"), message->id);
+    for (i = 0; i < NCHANNELS; i++) {
+        drop(scope, commands, "ob", loyalty_str_from(channels[i].name),
+             message->id);
+    }
     drop(scope, commands, "ml", loyalty_str_null, message->id);
     drop(scope, commands, "ml", loyalty_str("pending"), message->id);
     drop(scope, commands, "mm", message->member, message->id);

@@ -15,7 +15,7 @@
  *                            ct content, g 1: what it gives is given,
  *                            k coupon code, p opens, q machine opens, l clicks,
  *                            u unsubscribed, v orders converted, w revenue
- *   x:{site}:outbox    zset  pending messages by the instant of the next try
+ *   ob:{site}:CHANNEL  zset  pending messages by the instant of the next try
  *   ml:{site}[:STATE]  zset  messages (in that state) by created_at;
  *                            of conversion: message \0 order, by placed_at
  *   mm:{site}:member   zset  a member's, by created_at
@@ -88,7 +88,7 @@ void loyalty_message_write(const loyalty_message_t *message,
                            const loyalty_scope_t *scope,
                            loyalty_commands_t *commands);
 
-/* And away again, as if it had never been. */
+/* And away again, as if it had never been; its channel need not be known. */
 void loyalty_message_withdraw(const loyalty_message_t *message,
                               const loyalty_scope_t *scope,
                               loyalty_commands_t *commands);

@@ -2,7 +2,8 @@
  * Delivers the envelopes on stdin, one JSON object a line, by the
  * configuration that the first argument names; answers a line for each.
  * SIGUSR1 is what a reload is to a worker.  With "wait": true an envelope
- * waits for the rate limit first.
+ * waits for the rate limit first; with "copies": N it goes out N times, as many
+ * at once as the channel allows, and the last answer is told.
  */
 
 #include <jansson.h>
@@ -13,7 +14,7 @@
 
 #include <curl/curl.h>
 
-#include "loyalty_delivery.h"
+#include "loyalty_couriers.h"
 
 static volatile sig_atomic_t stop;
 
@@ -63,8 +64,33 @@ channel_of(json_t *json)
     return LOYALTY_CHANNEL_EMAIL;
 }
 
+/* The number of those on their way at once, at most. */
+static int
+send_copies(loyalty_couriers_t *couriers, loyalty_parcel_t *parcels, int n,
+            loyalty_delivery_answer_t *answer)
+{
+    int posted = 0, taken = 0, most = 0;
+    loyalty_parcel_t *parcel;
+
+    while (taken < n) {
+        while (posted < n
+               && loyalty_couriers_room(couriers,
+                                        parcels[posted].envelope.channel)) {
+            loyalty_couriers_post(couriers, &parcels[posted++]);
+        }
+        most = posted - taken > most ? posted - taken : most;
+        parcel = loyalty_couriers_take(couriers, 1000);
+        if (parcel != NULL) {
+            *answer = parcel->answer;
+            taken++;
+        }
+    }
+
+    return most;
+}
+
 static void
-deliver(loyalty_delivery_t *delivery, json_t *json)
+deliver(loyalty_couriers_t *couriers, json_t *json)
 {
     static const char *const results[] = {"sent", "passing", "permanent",
                                           "stopped"};
@@ -81,11 +107,19 @@ deliver(loyalty_delivery_t *delivery, json_t *json)
         .unsubscribe_url = get(json, "unsubscribe_url"),
         .at = INT64_C(1735732800000), /* 2025-01-01T12:00:00Z */
     };
+    int n = (int)json_integer_value(json_object_get(json, "copies")), most, i;
     loyalty_delivery_answer_t answer;
     struct timespec pause = {0};
+    loyalty_parcel_t *parcels;
     int64_t begin, wait;
 
-    wait = loyalty_delivery_wait(delivery, envelope.channel);
+    n = n == 0 ? 1 : n;
+    parcels = calloc((size_t)n, sizeof(*parcels));
+    for (i = 0; i < n; i++) {
+        parcels[i].envelope = envelope;
+    }
+
+    wait = loyalty_couriers_wait(couriers, envelope.channel);
     if (json_is_true(json_object_get(json, "wait"))) {
         pause.tv_sec = wait / 1000;
         pause.tv_nsec = wait % 1000 * 1000000;
@@ -93,12 +127,14 @@ deliver(loyalty_delivery_t *delivery, json_t *json)
     }
 
     begin = now();
-    loyalty_delivery_send(delivery, &envelope, &answer);
-    json = json_pack("{s:s, s:I, s:s, s:s, s:I, s:I}", "result",
+    most = send_copies(couriers, parcels, n, &answer);
+    free(parcels);
+    json = json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:i}", "result",
                      results[answer.result], "retry_after",
                      (json_int_t)answer.retry_after, "reference",
                      answer.reference, "error", answer.error, "ms",
-                     (json_int_t)(now() - begin), "wait", (json_int_t)wait);
+                     (json_int_t)(now() - begin), "wait", (json_int_t)wait,
+                     "most", most);
     json_dumpf(json, stdout, JSON_COMPACT);
     printf("\n");
     fflush(stdout);
@@ -110,7 +146,7 @@ main(int argc, char **argv)
 {
     char error[LOYALTY_DELIVERY_ERROR_SIZE];
     loyalty_delivery_conf_t *conf;
-    loyalty_delivery_t *delivery;
+    loyalty_couriers_t *couriers;
     char *line = NULL;
     size_t size = 0;
     json_t *json;
@@ -124,15 +160,15 @@ main(int argc, char **argv)
         return 1;
     }
 
-    delivery = loyalty_delivery_create(conf, stopping);
-    while (delivery != NULL && getline(&line, &size, stdin) != -1) {
+    couriers = loyalty_couriers_create(conf, stopping);
+    while (couriers != NULL && getline(&line, &size, stdin) != -1) {
         json = json_loads(line, 0, NULL);
-        deliver(delivery, json);
+        deliver(couriers, json);
         json_decref(json);
     }
 
     free(line);
-    loyalty_delivery_free(delivery);
+    loyalty_couriers_free(couriers);
     loyalty_delivery_conf_free(conf);
     curl_global_cleanup();
     return 0;
