@@ -32,7 +32,8 @@ MODULE = ROOT / "ngx_loyalty_module"
 
 def build(folder):
     program = folder / "deliver"
-    sources = [ROOT / "t/lib/deliver.c", MODULE / "backend/loyalty_transfer.c",
+    sources = [ROOT / "t/lib/deliver.c", MODULE / "backend/loyalty_address.c",
+               MODULE / "backend/loyalty_transfer.c",
                MODULE / "backend/loyalty_couriers.c",
                *sorted((MODULE / "backend").glob("loyalty_delivery*.c")),
                *sorted((MODULE / "core").glob("*.c"))]
