@@ -201,7 +201,8 @@ convert(loyalty_batch_t *batch, const loyalty_batch_event_t *event,
     const loyalty_touches_t *touches =
         &batch->members[event->member].rules.touches;
     loyalty_batch_order_t *order = &batch->orders[event->order];
-    loyalty_batch_conversion_t conversion = {.order = order->id};
+    loyalty_batch_conversion_t conversion = {.member = event->member,
+                                             .order = order->id};
     size_t i;
 
     if (attempt == NULL) {

@@ -72,6 +72,7 @@ loyalty_batch_rules_write(loyalty_batch_t *batch, loyalty_instant_t now,
                 &(loyalty_message_event_t){
                     .id = conversion->message,
                     .rule = loyalty_message_rule(conversion->message),
+                    .member = batch->members[conversion->member].id,
                     .order = conversion->order,
                     .revenue = conversion->revenue,
                 });

@@ -65,6 +65,7 @@ typedef struct {
 
 /* An order that a message is credited with, or no longer. */
 typedef struct {
+    size_t member;
     loyalty_str_t order;
     loyalty_str_t message;
     loyalty_instant_t at;
