@@ -2,126 +2,23 @@
 """Webhooks: which events come, signed, and to whom; what is slow, refused or
 gone for good; replays; order posts; and that kills lose none."""
 
-import hashlib
-import hmac
-import http.server
+import functools
 import json
 import sys
-import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 
+import merchant
 from backend import SITE, Backend
 from demo import Tap, free_port
+from merchant import (Merchant, deliveries, is_signed, order, secret, serve,
+                      settings, soon)
 
 TAP = Tap()
-ALL = ["order.applied", "status.up", "status.down", "points.added",
-       "points.expired", "offer.redeemed"]
-
-
-class Merchant(http.server.BaseHTTPRequestHandler):
-    """The path says how it answers: /ok, /slow, /500, /410, /302, /flaky."""
-
-    protocol_version = "HTTP/1.1"
-    seen = []
-    lock = threading.Lock()
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        with self.lock:
-            self.seen.append((self.path, dict(self.headers), body))
-            first = sum(path == self.path for path, *_ in self.seen) % 3
-        status = 200
-        if self.path.startswith("/slow"):
-            time.sleep(3)
-        elif self.path == "/flaky":
-            status = 200 if first == 0 else 503
-        elif self.path[1:4].isdigit():
-            status = int(self.path[1:4])
-        try:
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            if status == 302:
-                self.send_header("Location", "/ok")
-            self.end_headers()
-        except OSError:
-            pass
-
-    def log_message(self, *_):
-        pass
-
-    @classmethod
-    def at(cls, path):
-        with cls.lock:
-            return [seen for seen in cls.seen if seen[0] == path]
-
-
-def serve():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Merchant)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_port
-
-
-def settings(backend, webhooks, **more):
-    status, body = backend.call("PUT", "settings", {
-        "id": SITE, "currency": "GBP", "active": True, "webhooks": webhooks,
-        **more})
-    if status != 200:
-        raise RuntimeError(f"settings: {status} {body}")
-
-
-def secret(backend, webhook):
-    status, body = backend.call("POST", f"webhooks/{webhook}/secret")
-    if status != 201:
-        raise RuntimeError(f"secret: {status} {body}")
-    return body["secret"]
-
-
-def order(backend, name, member="anna", total=200000, status="completed"):
-    return backend.call("POST", "orders", {
-        "order_id": name, "member_id": member, "status": status,
-        "currency": "GBP", "total": total, "lines": []})[0]
-
-
-def soon(backend):
-    """What waits for another try is due now."""
-    ids = backend.redis("zrange", f"loyalty:x:{{{SITE}}}:deliveries", "0",
-                        "-1").split()
-    for name in ids:
-        backend.redis("zadd", f"loyalty:x:{{{SITE}}}:deliveries", "XX", "1",
-                      name)
-
-
-def deliveries(backend, state):
-    found, cursor = [], ""
-    while True:
-        body = backend.call("GET", f"webhooks/deliveries?state={state}"
-                                   f"&limit=200{cursor}")[1]
-        found += body["deliveries"]
-        if "next_cursor" not in body:
-            return found
-        cursor = f"&cursor={body['next_cursor']}"
-
-
-def wait(condition, name, seconds=15):
-    deadline = time.monotonic() + seconds
-    good = condition()
-    while not good and time.monotonic() < deadline:
-        time.sleep(0.1)
-        good = condition()
-    TAP.ok(good, name, Merchant.seen[-3:])
-
-
-def is_signed(key, headers, body):
-    parts = dict(part.split("=", 1)
-                 for part in headers["Loyalty-Signature"].split(","))
-    wanted = hmac.new(key.encode(), parts["t"].encode() + b"." + body,
-                      hashlib.sha256).hexdigest()
-    return (hmac.compare_digest(wanted, parts["v1"])
-            and abs(time.time() - int(parts["t"])) < 60)
+ALL = merchant.EVENTS[:6]
+wait = functools.partial(merchant.wait, TAP)
 
 
 def test_events(backend, port):
