@@ -107,3 +107,37 @@ __DATA__
  'GET /v1/sites/other/messages']
 --- error_code eval: [403, 403, 403, 403, 403, 200]
 --- response_body_like eval: [('forbidden') x 5, '^\{"messages":\[\]\}$']
+
+
+
+=== TEST 8: sending again: what has not failed, is not there, or cannot be asked
+--- request eval
+[(map { "POST /v1/sites/demo/messages/retry?$_\n" } 'from=x', 'to=2020'),
+ "POST /v1/sites/demo/messages/none/retry\n",
+ 'POST /v1/sites/demo/messages/' . 'x' x 300 . "/retry\n",
+ "POST /v1/sites/demo/messages/retry\n",
+ 'GET /v1/sites/demo/messages/x/retry']
+--- error_code eval: [422, 422, 404, 404, 202, 405]
+--- response_body_like eval
+['invalid_instant', 'invalid_instant', 'not_found', 'not_found',
+ '^\{"retried":0,"more":false\}$', 'method_not_allowed']
+
+
+
+=== TEST 9: a token that only reads sends nothing again
+--- token: reader
+--- request eval
+["POST /v1/sites/demo/messages/x/retry\n",
+ "POST /v1/sites/demo/messages/retry\n"]
+--- error_code eval: [403, 403]
+--- response_body_like eval: [('forbidden') x 2]
+
+
+
+=== TEST 10: nor does another site's
+--- token: stranger
+--- request eval
+["POST /v1/sites/demo/messages/x/retry\n",
+ "POST /v1/sites/demo/messages/retry\n"]
+--- error_code eval: [403, 403]
+--- response_body_like eval: [('forbidden') x 2]

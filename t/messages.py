@@ -486,13 +486,16 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     taken, requests, random = {}, 0, random.Random(1)
+    refuses = False
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = self.headers["X-Line-Retry-Key"]
         Provider.requests += 1
         time.sleep(0.02)
-        if self.random.random() < 0.2:
+        if self.refuses:
+            self.answer(400)
+        elif self.random.random() < 0.2:
             self.answer(503)
         elif key in self.taken:
             self.answer(409)
@@ -536,9 +539,73 @@ def soon(backend):
                   "loyalty:ob:{demo}:line")
 
 
-def test_kills(members=60):
+def provider():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def test_retry():
+    """What a provider refused for good is sent again by hand."""
+    server = provider()
+    Provider.refuses = True
+    with Backend("loyalty_delivery FOLDER/delivery.json;",
+                 adapter(server.server_address[1])) as backend:
+        shop = Shop(backend, [rule("hi", "order_count", 1, channel="line",
+                                   template="line", sender_address=None,
+                                   gives={"points": 7})])
+        names = [f"m{i}" for i in range(4)]
+        for name in names:
+            shop.member(name, line_id=f"U-{name}")
+            shop.order(name, total=0)
+        shop.wait(lambda: shop.numbers("hi")["failed"] == 4, "four fail")
+        failed = shop.of("m0")["hi"]
+        TAP.ok("status 400" in failed["error"], "and say why", failed)
+        Provider.refuses = False
+        path = f"messages/{failed['id']}/retry"
+        status, body = backend.call("POST", path)
+        TAP.ok(status == 202 and body == {"id": failed["id"],
+                                          "state": "pending"},
+               "one is sent again", body)
+        again, _ = backend.call("POST", path)
+        TAP.ok(again in (202, 409), "asked twice, it goes once", again)
+        deadline = time.monotonic() + 20
+        while not shop.of("m0", "sent") and time.monotonic() < deadline:
+            time.sleep(0.3)
+            soon(backend)
+        message = shop.of("m0", "sent")["hi"]
+        TAP.ok("error" not in message and shop.points("m0") == 7,
+               "it is sent, and gives once", message)
+        TAP.ok(backend.call("POST", path)[0] == 409, "what is sent stays sent")
+
+        before = shop.of("m1")["hi"]["created_at"]
+        day = "2020-01-01T00:00:00Z"
+        status, body = backend.call("POST", f"messages/retry?to={day}")
+        TAP.ok((status, body) == (202, {"retried": 0, "more": False}),
+               "none of another period", body)
+        status, body = backend.call("POST", f"messages/retry?from={before}")
+        TAP.ok((status, body) == (202, {"retried": 3, "more": False}),
+               "all of a period", body)
+        status, body = backend.call("POST", f"messages/retry?from={before}")
+        TAP.ok(body == {"retried": 0, "more": False}, "once", body)
+        deadline = time.monotonic() + 20
+        while (shop.numbers("hi")["sent"] < 4 and time.monotonic() < deadline):
+            time.sleep(0.3)
+            soon(backend)
+        numbers = shop.numbers("hi")
+        TAP.ok((numbers["sent"], numbers["failed"], numbers["pending"])
+               == (4, 0, 0), "they are sent, and the numbers say so", numbers)
+        TAP.ok(sorted(Provider.taken.values()) == [f"U-{n}" for n in names],
+               "each taken once", Provider.taken)
+        entries = json.dumps(backend.call("GET", "audit")[1])
+        TAP.ok('"retried": 3' in entries and failed["id"] in entries,
+               "and the audit has it", entries)
+    server.shutdown()
+    Provider.taken.clear()
+
+
+def test_kills(members=60):
+    server = provider()
     with Backend("loyalty_delivery FOLDER/delivery.json;",
                  adapter(server.server_address[1])) as backend:
         shop = Shop(backend, [rule("hi", "order_count", 1, channel="line",
@@ -580,6 +647,7 @@ def main():
             test(backend)
     test_backlog()
     test_many_opens()
+    test_retry()
     test_kills()
     TAP.done()
 

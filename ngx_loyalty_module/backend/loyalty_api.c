@@ -152,6 +152,8 @@ static const loyalty_api_route_t routes[] = {
 
     {GET, "sites/*/messages", READ, loyalty_api_list_messages},
     {GET, "sites/*/messages/*", READ, loyalty_api_get_message},
+    {POST, "sites/*/messages/retry", ACT, loyalty_api_retry_messages},
+    {POST, "sites/*/messages/*/retry", ACT, loyalty_api_retry_message},
     {GET, "sites/*/rules/*/stats", READ, loyalty_api_rule_stats},
     {GET, "sites/*/stats/messages", READ, loyalty_api_message_stats},
 

@@ -489,6 +489,21 @@ loyalty_api_values(loyalty_api_call_t *call, const char *kind,
 }
 
 bool
+loyalty_api_query_instant(loyalty_api_call_t *call, const char *name,
+                          loyalty_instant_t *at)
+{
+    loyalty_str_t text = loyalty_api_query(call, name);
+
+    if (text.data == NULL || loyalty_instant_parse(text, at) == LOYALTY_OK) {
+        return true;
+    }
+
+    loyalty_api_error(call, 422, "invalid_instant",
+                      "%s is an instant as RFC 3339 has it", name);
+    return false;
+}
+
+bool
 loyalty_api_at(loyalty_api_call_t *call, loyalty_instant_t *at)
 {
     loyalty_str_t text = loyalty_api_query(call, "at");

@@ -138,6 +138,10 @@ loyalty_store_result_t loyalty_api_values(loyalty_api_call_t *call,
                                           const loyalty_str_t *ids, size_t n,
                                           loyalty_replies_t *replies);
 
+/* ?name=, an instant; not there: *at stays.  false: the error is written. */
+bool loyalty_api_query_instant(loyalty_api_call_t *call, const char *name,
+                               loyalty_instant_t *at);
+
 /* ?at= or now; false: the error is written. */
 bool loyalty_api_at(loyalty_api_call_t *call, loyalty_instant_t *at);
 
@@ -374,6 +378,8 @@ loyalty_store_result_t loyalty_api_delete_token(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_list_messages(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_get_message(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_member_messages(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_retry_message(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_retry_messages(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_message_stats(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_rule_stats(loyalty_api_call_t *call);
 

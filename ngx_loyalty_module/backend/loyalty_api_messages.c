@@ -34,20 +34,6 @@ typedef struct {
     char *next; /* cursor; NULL: no more */
 } list_t;
 
-static bool
-read_instant(loyalty_api_call_t *call, const char *name, int64_t *at)
-{
-    loyalty_str_t text = loyalty_api_query(call, name);
-
-    if (text.data == NULL || loyalty_instant_parse(text, at) == LOYALTY_OK) {
-        return true;
-    }
-
-    loyalty_api_error(call, 422, "invalid_instant",
-                      "%s is an instant as RFC 3339 has it", name);
-    return false;
-}
-
 static void
 split(loyalty_str_t element, loyalty_str_t *first, loyalty_str_t *second)
 {
@@ -73,8 +59,8 @@ read_query(list_t *list)
     list->to = INT64_MAX / LOYALTY_BLOCKED_SCALE - 1;
 
     if (!loyalty_api_limit(call, &list->limit)
-        || !read_instant(call, "from", &list->from)
-        || !read_instant(call, "to", &list->to)) {
+        || !loyalty_api_query_instant(call, "from", &list->from)
+        || !loyalty_api_query_instant(call, "to", &list->to)) {
         return false;
     }
 

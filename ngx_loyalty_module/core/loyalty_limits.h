@@ -327,6 +327,9 @@
  * and as many sent again where a worker is killed. */
 #define LOYALTY_DELIVERY_CONCURRENCY_MAX 64
 
+/* Messages that one call sends again. */
+#define LOYALTY_MESSAGES_RETRY_MAX 500
+
 /* Before a token in every link of a message. */
 #define LOYALTY_TRACK_URL_MAX 256
 

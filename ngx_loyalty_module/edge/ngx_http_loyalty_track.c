@@ -8,8 +8,9 @@
  *                         itself (RFC 8058)
  *
  * What happened goes to the stream `tracks`, or `unsubscribes`: k o|c|u,
- * i message, t ms, and b 1 where a machine asked.  Images and redirects do not wait for Redis, and
- * go out without it; an unsubscribe is answered when Redis has it.
+ * i message, t ms, and b 1 where a machine asked.  Images and redirects do
+ * not wait for Redis, and go out without it; an unsubscribe is answered when
+ * Redis has it.
  */
 
 

@@ -253,6 +253,30 @@ loyalty_message_move(loyalty_str_t id, const char *from, const char *to,
     add(scope, commands, "ml", loyalty_str_from(to), created_at, id);
 }
 
+void
+loyalty_message_retry(const loyalty_message_t *message, loyalty_instant_t now,
+                      const loyalty_scope_t *scope,
+                      loyalty_commands_t *commands)
+{
+    key_command(scope, commands, "HSET", 6, "mg", message->id);
+    loyalty_arg_text(commands, "s");
+    loyalty_arg_text(commands, "pending");
+    loyalty_arg_text(commands, "d");
+    loyalty_arg_int(commands, now);
+    key_command(scope, commands, "HDEL", 5, "mg", message->id);
+    loyalty_arg_text(commands, "y");
+    loyalty_arg_text(commands, "f");
+    loyalty_arg_text(commands, "e");
+
+    loyalty_message_move(message->id, "failed", "pending", message->created_at,
+                         scope, commands);
+    add(scope, commands, "ob",
+        loyalty_str_from(loyalty_channel_name(message->channel)), now,
+        message->id);
+    loyalty_message_count(message->rule, "failed", -1, scope, commands);
+    loyalty_message_count(message->rule, "pending", 1, scope, commands);
+}
+
 static void
 add_to_hash(const loyalty_scope_t *scope, loyalty_commands_t *commands,
             loyalty_str_t message, const char *field, int64_t n)

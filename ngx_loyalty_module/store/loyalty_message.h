@@ -93,6 +93,13 @@ void loyalty_message_withdraw(const loyalty_message_t *message,
                               const loyalty_scope_t *scope,
                               loyalty_commands_t *commands);
 
+/* One that failed is pending again, due now, its tries counted anew.  Needs
+ * id, rule, channel and created_at. */
+void loyalty_message_retry(const loyalty_message_t *message,
+                           loyalty_instant_t now,
+                           const loyalty_scope_t *scope,
+                           loyalty_commands_t *commands);
+
 /* From one state's list to another's. */
 void loyalty_message_move(loyalty_str_t id, const char *from, const char *to,
                           loyalty_instant_t created_at,
