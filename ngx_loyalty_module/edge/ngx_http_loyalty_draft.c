@@ -124,6 +124,10 @@ ngx_http_loyalty_draft(ngx_http_request_t *r, ngx_http_loyalty_ctx_t *ctx)
     cln->data = draft;
     draft->cleanup = cln;
 
+    if (r == r->main && !r->discard_body) {
+        r->read_event_handler = ngx_http_test_reading;
+    }
+
     r->main->count++;
 
     return NGX_DONE;
