@@ -3,8 +3,11 @@
  *
  *   the record can be read, and its ledgers agree with themselves
  *   the sum and the number of a ledger's entries are the record's
- *   e-mail, phone and name are in their indexes, and no index has more
+ *   e-mail, phone and name are in their indexes
  *   the orders that count, and what they came to, are the record's totals
+ *   wallet and groups are what the site's lists say (_wallet.c)
+ *
+ * and then what is in the lists of the site (_lists.c).
  *
  * Members are WATCHed while the rest is read, so what is compared belongs
  * together even while orders are being applied.  A finding counts as failed
@@ -15,7 +18,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "loyalty_job_kinds.h"
+#include "loyalty_job_check.h"
 #include "loyalty_member_index.h"
 #include "loyalty_order.h"
 
@@ -32,9 +35,9 @@ enum {
 static const char *const index_counts[LOYALTY_INDEXES] = {"emails", "phones",
                                                           "names"};
 
-static void __attribute__((format(printf, 4, 5)))
-found(loyalty_job_t *job, loyalty_str_t at, const char *code,
-      const char *format, ...)
+void
+loyalty_check_found(loyalty_job_t *job, loyalty_str_t at, const char *code,
+                    const char *format, ...)
 {
     char message[256];
     va_list args;
@@ -87,16 +90,16 @@ check_ledger(loyalty_job_t *job, loyalty_str_t id, const char *name,
                            - ledger->revoked;
 
     if (loyalty_ledger_check(ledger) != LOYALTY_OK) {
-        found(job, id, "ledger", "%s: lots and totals disagree", name);
+        loyalty_check_found(job, id, "ledger", "%s: lots and totals disagree", name);
     }
 
     if (!sum_entries(entries, &sum)) {
-        found(job, id, "entries", "%s: the entries cannot be read", name);
+        loyalty_check_found(job, id, "entries", "%s: the entries cannot be read", name);
         return;
     }
 
     if (sum != balance || entries->elements != ledger->entries) {
-        found(job, id, "entries", "%s: %zu entries of %" PRId64 " in all, the "
+        loyalty_check_found(job, id, "entries", "%s: %zu entries of %" PRId64 " in all, the "
               "record has %" PRIu64 " of %" PRId64, name, entries->elements,
               sum, ledger->entries, balance);
     }
@@ -110,7 +113,7 @@ indexed(const loyalty_member_t *member, int index)
                                           : member->name;
 }
 
-/* ZSCORE of each index, then GET of each order. */
+/* ZSCORE of each index, then GET of each order, then what the wallet asks. */
 static bool
 command_more(loyalty_job_t *job, const loyalty_member_slot_t *slot,
              const redisReply *orders, loyalty_arena_t *arena,
@@ -145,7 +148,7 @@ command_more(loyalty_job_t *job, const loyalty_member_slot_t *slot,
         loyalty_arg_key(commands, &job->scope, "o", element);
     }
 
-    return true;
+    return loyalty_check_wallet_reads(job, &slot->before, commands);
 }
 
 static void
@@ -158,9 +161,21 @@ check_indexes(loyalty_job_t *job, const loyalty_member_slot_t *slot,
     for (index = 0; index < LOYALTY_INDEXES; index++) {
         if (expected[index] && loyalty_reply_str(replies[index], &score)
             && score.data == NULL) {
-            found(job, slot->id, "index", "is not among the %s",
+            loyalty_check_found(job, slot->id, "index", "is not among the %s",
                   index_counts[index]);
         }
+    }
+}
+
+static void
+count_uses(loyalty_job_t *job, const loyalty_order_attempt_t *attempt)
+{
+    size_t i;
+
+    for (i = 0; i < attempt->nuses; i++) {
+        loyalty_check_use(job, attempt->uses[i].used.offer,
+                          attempt->uses[i].used.site,
+                          attempt->uses[i].used.amount);
     }
 }
 
@@ -177,7 +192,7 @@ check_orders(loyalty_job_t *job, const loyalty_member_slot_t *slot,
     for (i = 0; i < n; i++) {
         if (!loyalty_reply_str(replies[i], &bytes) || bytes.data == NULL
             || loyalty_order_decode(bytes, arena, &order) != LOYALTY_OK) {
-            found(job, slot->id, "order", "order %zu of the list cannot be "
+            loyalty_check_found(job, slot->id, "order", "order %zu of the list cannot be "
                   "read", i);
             return;
         }
@@ -189,12 +204,13 @@ check_orders(loyalty_job_t *job, const loyalty_member_slot_t *slot,
             if (attempt->phase == LOYALTY_PHASE_EARNED) {
                 spent += attempt->total - attempt->returned;
             }
+            count_uses(job, attempt);
         }
     }
 
     if (count != slot->before.order_count
         || spent != slot->before.spent_total) {
-        found(job, slot->id, "totals", "%" PRId64 " orders of %" PRId64
+        loyalty_check_found(job, slot->id, "totals", "%" PRId64 " orders of %" PRId64
               ", the record has %" PRId64 " of %" PRId64, count, spent,
               slot->before.order_count, slot->before.spent_total);
     }
@@ -211,7 +227,7 @@ check_member(loyalty_job_t *job, loyalty_member_slot_t *slot, size_t first,
     bool expected[LOYALTY_INDEXES];
 
     if (slot->fresh || slot->corrupt || orders->type != REDIS_REPLY_ARRAY) {
-        found(job, slot->id, "record", slot->fresh ? "is listed, and not there"
+        loyalty_check_found(job, slot->id, "record", slot->fresh ? "is listed, and not there"
                                                    : "cannot be read");
         return LOYALTY_STORE_OK;
     }
@@ -231,44 +247,10 @@ check_member(loyalty_job_t *job, loyalty_member_slot_t *slot, size_t first,
         check_indexes(job, slot, replies.list, expected);
         check_orders(job, slot, replies.list + LOYALTY_INDEXES,
                      orders->elements, arena);
+        loyalty_check_wallet(job, &slot->before,
+                             replies.list + LOYALTY_INDEXES
+                                 + orders->elements);
     }
-    loyalty_replies_free(&replies);
-    loyalty_commands_free(&commands);
-
-    return result;
-}
-
-/* Has an index more than the members that were counted? */
-static loyalty_store_result_t
-check_counts(loyalty_job_t *job)
-{
-    loyalty_store_result_t result;
-    loyalty_commands_t commands;
-    loyalty_replies_t replies;
-    int64_t counted, held;
-    int index;
-
-    loyalty_commands_init(&commands);
-    loyalty_replies_init(&replies);
-    for (index = 0; index < LOYALTY_INDEXES; index++) {
-        loyalty_command(&commands, "ZCARD", 2);
-        loyalty_arg_key(&commands, &job->scope,
-                        loyalty_index_kind((loyalty_index_t)index),
-                        loyalty_str_null);
-    }
-    result = loyalty_store_call(job->store, job->scope.site, &commands,
-                                &replies);
-
-    for (index = 0; index < LOYALTY_INDEXES && result == LOYALTY_STORE_OK;
-         index++) {
-        counted = json_integer_value(json_object_get(loyalty_job_result(job),
-                                                     index_counts[index]));
-        if (loyalty_reply_int(replies.list[index], &held) && held != counted) {
-            found(job, loyalty_str_from(index_counts[index]), "index",
-                  "has %" PRId64 ", the members have %" PRId64, held, counted);
-        }
-    }
-
     loyalty_replies_free(&replies);
     loyalty_commands_free(&commands);
 
@@ -291,16 +273,23 @@ decide(loyalty_member_change_t *change, void *data)
         job->next.cursor = change->list[i].id;
     }
 
-    job->next.finished = change->n < PAGE_MEMBERS;
-    if (job->next.finished && result == LOYALTY_STORE_OK) {
-        result = check_counts(job);
+    if (change->n < PAGE_MEMBERS) {
+        job->next.cursor = loyalty_str(LOYALTY_CHECK_LISTS);
     }
 
     return result;
 }
 
 static loyalty_store_result_t
-step(loyalty_job_t *job)
+begin(loyalty_member_change_t *change, void *data)
+{
+    loyalty_check_uses_begin(data, &change->writes);
+
+    return LOYALTY_STORE_OK;
+}
+
+static loyalty_store_result_t
+step_members(loyalty_job_t *job)
 {
     static const struct {
         const char *name, *kind, *from, *to;
@@ -337,6 +326,19 @@ step(loyalty_job_t *job)
     loyalty_replies_free(&replies);
 
     return result;
+}
+
+static loyalty_store_result_t
+step(loyalty_job_t *job)
+{
+    if (job->queued) {
+        return loyalty_job_change(job, NULL, 0, NULL, begin);
+    }
+
+    return job->was.cursor.len != 0
+                   && job->was.cursor.data[0] == LOYALTY_CHECK_LISTS[0]
+               ? loyalty_check_lists(job)
+               : step_members(job);
 }
 
 const loyalty_job_kind_t loyalty_job_check = {"check", step};

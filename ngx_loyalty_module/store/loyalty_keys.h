@@ -27,7 +27,8 @@
  *   loyalty:x:{site}:images           zset    hashes of images
  *   loyalty:dr:{site}                 string  the draft of the program
  *   loyalty:j:{site}:JOB              hash    a job (loyalty_job.h)
- *   loyalty:jm:{site}:JOB             zset    the members it is about
+ *   loyalty:jm:{site}:JOB             zset    the members it is about; of a
+ *                                             check a hash, uses to begin with
  *   loyalty:jf:{site}:JOB             list    its file, in blocks
  *   loyalty:g:{site}:GROUP            hash    a group (loyalty_group.h)
  *   loyalty:gm:{site}:GROUP           zset    its members, lexical
