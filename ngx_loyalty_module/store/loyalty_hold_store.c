@@ -18,7 +18,7 @@ decide(loyalty_member_change_t *change, void *data)
     ending_t *ending = data;
     loyalty_member_slot_t *slot = change->n == 0 ? NULL : &change->list[0];
     bool member = slot != NULL && !slot->fresh && !slot->corrupt;
-    loyalty_effects_t guest;
+    loyalty_effects_t guest = {0};
     loyalty_effects_t *effects = slot == NULL ? &guest : &slot->effects;
     loyalty_status_t status;
     loyalty_hold_t hold;
