@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 
+from backend_api import Unix
 from demo import Tap
 from edge import Edge, Folder, Redis, put, wait
 from redis_client import MODULES, NGINX, ROOT
@@ -33,17 +34,6 @@ ORDERS = "loyalty:s:{demo}:orders"
 VISITS = "loyalty:s:{demo}:visits"
 
 tap = Tap()
-
-
-class Unix(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("api", timeout=20)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
 
 
 class Backend:

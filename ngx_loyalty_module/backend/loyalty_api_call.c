@@ -428,6 +428,28 @@ loyalty_api_rank(loyalty_api_call_t *call, const char *kind,
     return result;
 }
 
+loyalty_store_result_t
+loyalty_api_range(loyalty_api_call_t *call, const char *command,
+                  const char *kind, loyalty_str_t rest, loyalty_str_t from,
+                  const char *to, size_t limit, loyalty_replies_t *replies)
+{
+    loyalty_commands_t *commands = &call->session->commands;
+    loyalty_store_result_t result;
+
+    loyalty_commands_reset(commands);
+    loyalty_api_command(call, command, kind, rest, 5);
+    loyalty_arg(commands, from);
+    loyalty_arg_text(commands, to);
+    loyalty_arg_text(commands, "LIMIT");
+    loyalty_arg_int(commands, 0);
+    loyalty_arg_int(commands, (int64_t)limit + 1);
+    result = loyalty_api_read(call, replies);
+
+    return result == LOYALTY_STORE_OK
+                   && replies->list[0]->type != REDIS_REPLY_ARRAY
+               ? LOYALTY_STORE_MALFORMED : result;
+}
+
 void
 loyalty_api_list(loyalty_api_call_t *call, const char *name, json_t *items,
                  loyalty_str_t next)

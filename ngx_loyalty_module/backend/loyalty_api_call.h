@@ -120,6 +120,15 @@ loyalty_store_result_t loyalty_api_rank(loyalty_api_call_t *call,
                                         const char *kind, loyalty_str_t rest,
                                         int64_t *rank);
 
+/* One more than `limit` elements of a sorted set by its command of ranges, from
+ * there on; the reply is an array. */
+loyalty_store_result_t loyalty_api_range(loyalty_api_call_t *call,
+                                         const char *command,
+                                         const char *kind, loyalty_str_t rest,
+                                         loyalty_str_t from, const char *to,
+                                         size_t limit,
+                                         loyalty_replies_t *replies);
+
 /* {name: items, "next_cursor"}, without the latter where it is empty.  Takes
  * the reference. */
 void loyalty_api_list(loyalty_api_call_t *call, const char *name,

@@ -394,7 +394,6 @@ loyalty_api_list_groups(loyalty_api_call_t *call)
 static loyalty_store_result_t
 show_members(loyalty_api_call_t *call, loyalty_str_t group, size_t limit)
 {
-    loyalty_commands_t *commands = &call->session->commands;
     loyalty_str_t cursor = loyalty_api_query(call, "cursor");
     loyalty_str_t *ids = NULL, next = loyalty_str_null;
     loyalty_store_result_t result;
@@ -412,16 +411,10 @@ show_members(loyalty_api_call_t *call, loyalty_str_t group, size_t limit)
         memcpy(start + 1, cursor.data, cursor.len);
     }
 
-    loyalty_commands_reset(commands);
-    loyalty_api_command(call, "ZRANGEBYLEX", "gm", group, 5);
-    loyalty_arg(commands, (loyalty_str_t){start, cursor.len + 1});
-    loyalty_arg_text(commands, "+");
-    loyalty_arg_text(commands, "LIMIT");
-    loyalty_arg_int(commands, 0);
-    loyalty_arg_int(commands, (int64_t)limit + 1);
-
     loyalty_replies_init(&replies);
-    result = loyalty_api_read(call, &replies);
+    result = loyalty_api_range(call, "ZRANGEBYLEX", "gm", group,
+                               (loyalty_str_t){start, cursor.len + 1}, "+",
+                               limit, &replies);
     if (result == LOYALTY_STORE_OK) {
         result = loyalty_api_ids(call, replies.list[0], limit, &ids, &n,
                                  &next);

@@ -237,7 +237,6 @@ loyalty_api_get_image(loyalty_api_call_t *call)
 loyalty_store_result_t
 loyalty_api_list_images(loyalty_api_call_t *call)
 {
-    loyalty_commands_t *commands = &call->session->commands;
     loyalty_str_t cursor = loyalty_api_query(call, "cursor"), hash;
     const loyalty_program_t *program;
     loyalty_store_result_t result;
@@ -261,20 +260,10 @@ loyalty_api_list_images(loyalty_api_call_t *call)
         snprintf(from, sizeof(from), "(%.*s", (int)cursor.len, cursor.data);
     }
 
-    loyalty_commands_reset(commands);
-    loyalty_api_command(call, "ZRANGEBYLEX", "x", loyalty_str("images"), 5);
-    loyalty_arg_text(commands, from);
-    loyalty_arg_text(commands, "+");
-    loyalty_arg_text(commands, "LIMIT");
-    loyalty_arg_int(commands, 0);
-    loyalty_arg_int(commands, (int64_t)limit + 1);
     loyalty_replies_init(&replies);
-    result = loyalty_api_read(call, &replies);
-
-    if (result == LOYALTY_STORE_OK
-        && replies.list[0]->type != REDIS_REPLY_ARRAY) {
-        result = LOYALTY_STORE_MALFORMED;
-    }
+    result = loyalty_api_range(call, "ZRANGEBYLEX", "x",
+                               loyalty_str("images"), loyalty_str_from(from),
+                               "+", limit, &replies);
 
     if (result == LOYALTY_STORE_OK) {
         list = json_array();

@@ -72,7 +72,6 @@ read_headers(loyalty_api_call_t *call, const redisReply *numbers, size_t n,
 loyalty_store_result_t
 loyalty_api_list_versions(loyalty_api_call_t *call)
 {
-    loyalty_commands_t *commands = &call->session->commands;
     loyalty_str_t cursor = loyalty_api_query(call, "cursor"), last;
     const loyalty_program_t *program;
     loyalty_store_result_t result;
@@ -100,21 +99,10 @@ loyalty_api_list_versions(loyalty_api_call_t *call)
         return result;
     }
 
-    loyalty_commands_reset(commands);
-    loyalty_api_command(call, "ZREVRANGEBYSCORE", "x", loyalty_str("versions"),
-                        5);
-    loyalty_arg_text(commands, from);
-    loyalty_arg_text(commands, "-inf");
-    loyalty_arg_text(commands, "LIMIT");
-    loyalty_arg_int(commands, 0);
-    loyalty_arg_int(commands, (int64_t)limit + 1);
     loyalty_replies_init(&replies);
-    result = loyalty_api_read(call, &replies);
-
-    if (result == LOYALTY_STORE_OK
-        && replies.list[0]->type != REDIS_REPLY_ARRAY) {
-        result = LOYALTY_STORE_MALFORMED;
-    }
+    result = loyalty_api_range(call, "ZREVRANGEBYSCORE", "x",
+                               loyalty_str("versions"), loyalty_str_from(from),
+                               "-inf", limit, &replies);
 
     if (result == LOYALTY_STORE_OK) {
         json = json_pack("{s:[]}", "versions");
