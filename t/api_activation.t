@@ -78,7 +78,28 @@ GET /v1/sites/demo/settings
 
 
 
-=== TEST 8: what is asked wrongly, of what is not there
+=== TEST 8: on by its settings is the same: with a job
+--- request
+PUT /v1/sites/demo/settings
+{"currency":"GBP","active":true}
+--- error_code: 200
+--- response_headers_like
+Location: /v1/sites/demo/jobs/[0-9a-f]+
+--- response_body_like: "active":true
+
+
+
+=== TEST 9: once
+--- request eval
+["PUT /v1/sites/demo/settings\n{\"currency\":\"GBP\",\"active\":true,\"name\":\"x\"}", "GET /v1/sites/demo/jobs?limit=10"]
+--- error_code eval: [200, 200]
+--- raw_response_headers_unlike eval: ['Location', 'Location']
+--- response_body_like eval
+['"name":"x"', '^(?:(?!"kind":"activation").)*(?:"kind":"activation"(?:(?!"kind":"activation").)*){2}$']
+
+
+
+=== TEST 10: what is asked wrongly, of what is not there
 --- request eval
 ["POST /v1/sites/demo/activate\n{\"backfill\":1}", "POST /v1/sites/none/activate\n{}", "POST /v1/sites/none/deactivate"]
 --- error_code eval: [422, 404, 404]
@@ -86,7 +107,7 @@ GET /v1/sites/demo/settings
 
 
 
-=== TEST 9: nothing by who reads, nor with an old version
+=== TEST 11: nothing by who reads, nor with an old version
 --- token: reader
 --- request eval
 ["POST /v1/sites/demo/activate\n{}", "POST /v1/sites/demo/deactivate", "POST /v1/sites/demo/preview-links\n{}"]
@@ -95,7 +116,7 @@ GET /v1/sites/demo/settings
 
 
 
-=== TEST 10: no link without a secret
+=== TEST 12: no link without a secret
 --- request
 POST /v1/sites/demo/preview-links
 {}
@@ -104,7 +125,7 @@ POST /v1/sites/demo/preview-links
 
 
 
-=== TEST 11: with one
+=== TEST 13: with one
 --- config
 location /v1/ { loyalty_backend preview_secret=$TEST_NGINX_SECRET; }
 --- request eval
@@ -115,7 +136,7 @@ location /v1/ { loyalty_backend preview_secret=$TEST_NGINX_SECRET; }
 
 
 
-=== TEST 12: of the draft, as the edge reads it
+=== TEST 14: of the draft, as the edge reads it
 --- http_config
 loyalty_redis unix:$TEST_NGINX_SOCKET timeout=1s;
 loyalty_zone members 1m;
@@ -134,7 +155,7 @@ location /rewards {
 
 
 
-=== TEST 13: a secret that cannot be read
+=== TEST 15: a secret that cannot be read
 --- config
 location /v1/ { loyalty_backend preview_secret=/nonexistent/secret; }
 --- must_die

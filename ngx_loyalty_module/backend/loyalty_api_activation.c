@@ -18,24 +18,23 @@
 #define PREVIEW_DAYS 7
 #define PREVIEW_DAYS_MAX 90
 
-static loyalty_store_result_t
-start_job(loyalty_api_call_t *call, bool backfill)
+loyalty_store_result_t
+loyalty_api_add_activation(loyalty_api_call_t *call, bool backfill, char *id)
 {
-    loyalty_store_result_t result;
-    char id[LOYALTY_JOB_ID_SIZE];
     json_t *params = json_object();
+    bool ok = loyalty_job_id(id);
 
     if (backfill) {
         json_object_set_new(params, "backfill", json_true());
     }
 
-    result = loyalty_job_id(id)
-                 ? loyalty_api_create_job(call, "activation",
-                                          loyalty_str_from(id), params, -1)
-                 : LOYALTY_STORE_MEMORY;
+    if (ok) {
+        loyalty_api_add_job(call, "activation", loyalty_str_from(id), params,
+                            call->now, -1);
+    }
     json_decref(params);
 
-    return result;
+    return ok ? LOYALTY_STORE_OK : LOYALTY_STORE_MEMORY;
 }
 
 static loyalty_store_result_t
@@ -43,6 +42,7 @@ set_active(loyalty_api_call_t *call, loyalty_api_edit_t *edit, bool active,
            bool backfill)
 {
     json_t *settings = json_object_get(edit->document, "settings");
+    char job[LOYALTY_JOB_ID_SIZE] = "";
     loyalty_store_result_t result;
     bool ok;
 
@@ -62,10 +62,14 @@ set_active(loyalty_api_call_t *call, loyalty_api_edit_t *edit, bool active,
     if (result == LOYALTY_STORE_OK && ok) {
         result = loyalty_api_edit_write(call, edit);
         if (result == LOYALTY_STORE_OK && active) {
-            return start_job(call, backfill);
+            result = loyalty_api_add_activation(call, backfill, job);
+            loyalty_api_json(call, 202,
+                             json_pack("{s:s,s:s,s:s}", "id", job, "kind",
+                                       "activation", "state", "queued"));
+        } else {
+            loyalty_api_json(call, 200, json_pack("{s:b}", "active", 0));
         }
         if (result == LOYALTY_STORE_OK) {
-            loyalty_api_json(call, 200, json_pack("{s:b}", "active", 0));
             result = loyalty_api_commit(call);
         }
     }

@@ -154,6 +154,12 @@ bool loyalty_api_query_instant(loyalty_api_call_t *call, const char *name,
 /* ?at= or now; false: the error is written. */
 bool loyalty_api_at(loyalty_api_call_t *call, loyalty_instant_t *at);
 
+/* Adds a new job to session->commands, which is MULTI ...; its address is the
+ * response's Location. */
+void loyalty_api_add_job(loyalty_api_call_t *call, const char *kind,
+                         loyalty_str_t id, const json_t *params,
+                         loyalty_instant_t due, int64_t total);
+
 /*
  * Adds a new job to session->commands, which is MULTI ..., answers 202 with
  * its id, and commits.  `total` -1: not known yet.

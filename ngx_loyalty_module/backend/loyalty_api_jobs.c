@@ -14,10 +14,10 @@ loyalty_api_create_job(loyalty_api_call_t *call, const char *kind,
     return loyalty_api_preset_job(call, kind, id, params, call->now, total);
 }
 
-loyalty_store_result_t
-loyalty_api_preset_job(loyalty_api_call_t *call, const char *kind,
-                       loyalty_str_t id, const json_t *params,
-                       loyalty_instant_t due, int64_t total)
+void
+loyalty_api_add_job(loyalty_api_call_t *call, const char *kind,
+                    loyalty_str_t id, const json_t *params,
+                    loyalty_instant_t due, int64_t total)
 {
     const loyalty_job_order_t order = {
         .kind = kind,
@@ -28,17 +28,25 @@ loyalty_api_preset_job(loyalty_api_call_t *call, const char *kind,
         .due = due,
         .total = total,
     };
-    json_t *json = json_pack("{s:s%,s:s,s:s}", "id", id.data, id.len, "kind",
-                             kind, "state", "queued");
 
     snprintf(call->response->location, LOYALTY_API_HEADER_MAX,
              "/v1/sites/%.*s/jobs/%.*s", (int)call->scope.site.len,
              call->scope.site.data, (int)id.len, id.data);
-    loyalty_api_json(call, 202, json);
     if (call->audit_after == NULL) {
         call->audit_after = json_deep_copy(params);
     }
     loyalty_job_create(&order, &call->scope, &call->session->commands);
+}
+
+loyalty_store_result_t
+loyalty_api_preset_job(loyalty_api_call_t *call, const char *kind,
+                       loyalty_str_t id, const json_t *params,
+                       loyalty_instant_t due, int64_t total)
+{
+    loyalty_api_add_job(call, kind, id, params, due, total);
+    loyalty_api_json(call, 202,
+                     json_pack("{s:s%,s:s,s:s}", "id", id.data, id.len,
+                               "kind", kind, "state", "queued"));
 
     return loyalty_api_commit(call);
 }

@@ -4,6 +4,7 @@
 
 #include "loyalty_api_program.h"
 #include "loyalty_calendar.h"
+#include "loyalty_job.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -492,7 +493,8 @@ add_site(loyalty_api_call_t *call)
 static loyalty_store_result_t
 replace_settings(loyalty_api_call_t *call, loyalty_api_edit_t *edit)
 {
-    bool ok, fresh = edit->document == NULL;
+    bool ok, fresh = edit->document == NULL, was = edit->active;
+    char job[LOYALTY_JOB_ID_SIZE];
     loyalty_store_result_t result;
     json_t *settings;
 
@@ -515,15 +517,21 @@ replace_settings(loyalty_api_call_t *call, loyalty_api_edit_t *edit)
     }
 
     result = fresh ? add_site(call) : LOYALTY_STORE_OK;
-    if (result != LOYALTY_STORE_OK) {
-        return result;
+    if (result == LOYALTY_STORE_OK) {
+        result = loyalty_api_edit_write(call, edit);
+    }
+
+    /* What a site that is new has to be activated for is not there yet. */
+    if (result == LOYALTY_STORE_OK && !edit->draft && !fresh && !was
+        && edit->program->settings.active) {
+        result = loyalty_api_add_activation(call, false, job);
     }
 
     loyalty_api_json(call, fresh ? 201 : 200,
                      loyalty_program_part(edit->program, "settings",
                                           LOYALTY_PROGRAM_ALL));
 
-    return loyalty_api_edit_commit(call, edit);
+    return result == LOYALTY_STORE_OK ? loyalty_api_commit(call) : result;
 }
 
 loyalty_store_result_t

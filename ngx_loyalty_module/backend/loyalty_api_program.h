@@ -61,6 +61,11 @@ loyalty_store_result_t loyalty_api_edit_write(loyalty_api_call_t *call,
 loyalty_store_result_t loyalty_api_edit_commit(loyalty_api_call_t *call,
                                                loyalty_api_edit_t *edit);
 
+/* Adds the job that gives every member their status to what
+ * loyalty_api_edit_write() has begun.  `id` has LOYALTY_JOB_ID_SIZE bytes. */
+loyalty_store_result_t loyalty_api_add_activation(loyalty_api_call_t *call,
+                                                  bool backfill, char *id);
+
 void loyalty_api_etag(loyalty_api_call_t *call, int64_t version);
 
 /*
