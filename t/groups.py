@@ -201,6 +201,23 @@ def test_grants(backend, id):
            "an export leaves the deleted out", len(rows))
 
 
+def test_assigned(backend, id):
+    backend.call("POST", "offers", {"id": "club", "type": "clubcard",
+                                    "state": "published"})
+    status, job = act(backend, "offers/club/assign", {"group": id},
+                      kills(backend))
+    held = [m for m in FIRST + ["m0100"] for e in backend.call(
+        "GET", f"members/{m}")[1].get("entitlements", ()) if e["offer_id"] == "club"]
+    TAP.ok(status == 202 and job["result"]["granted"] == 99
+           and held == [m for m in FIRST if m != "m0002"],
+           "an offer to all of a group, once through two kills, but the "
+           "erased", (job, len(held)))
+    wrong = [backend.call("POST", "offers/club/assign", body)[0] for body in (
+        {"group": "none"}, {"group": 1}, {"group": id, "members": ["m0001"]},
+        {"group": id, "all": True})]
+    TAP.ok(wrong == [404, 422, 422, 422], "not to what is no group", wrong)
+
+
 def test_broadcasts(backend, id):
     _, job = act(backend, f"groups/{id}/broadcasts", {
         "channels": ["email", "sms"], "title": "Sale", "content": "Sale now",
@@ -265,6 +282,10 @@ def test_expired(backend):
                                       body)
         TAP.ok(status == 409 and answer["error"]["code"] == "expired",
                f"and {path} are refused", answer)
+    status, answer = backend.call("POST", "offers/club/assign",
+                                  {"group": made["id"]})
+    TAP.ok(status == 409 and answer["error"]["code"] == "expired",
+           "and so is an offer", answer)
 
 
 def main():
@@ -277,6 +298,7 @@ def main():
         test_mistakes(backend, id)
         test_reach(backend, id)
         test_grants(backend, id)
+        test_assigned(backend, id)
         test_broadcasts(backend, id)
         test_expired(backend)
     TAP.done()

@@ -18,4 +18,12 @@ loyalty_store_result_t loyalty_bulk_broadcast(loyalty_api_call_t *call,
 loyalty_store_result_t loyalty_bulk_reach(loyalty_api_call_t *call,
                                           loyalty_str_t group);
 
+/* One of them, on a group that is there, found and not expired; otherwise the
+ * error is written. */
+typedef loyalty_store_result_t (*loyalty_bulk_pt)(loyalty_api_call_t *call,
+                                                  loyalty_str_t group);
+loyalty_store_result_t loyalty_bulk_by_group(loyalty_api_call_t *call,
+                                             loyalty_str_t id,
+                                             loyalty_bulk_pt action);
+
 #endif

@@ -10,13 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* WATCHes and reads the group of the path into `replies`.  *ok false: the
- * error is written. */
+/* WATCHes and reads a group into `replies`.  *ok false: the error is
+ * written. */
 static loyalty_store_result_t
-read_group(loyalty_api_call_t *call, loyalty_replies_t *replies,
-           loyalty_group_t *group, bool *ok)
+read_group(loyalty_api_call_t *call, loyalty_str_t id,
+           loyalty_replies_t *replies, loyalty_group_t *group, bool *ok)
 {
-    loyalty_str_t id = call->segments[3];
     const loyalty_program_t *program;
     loyalty_store_result_t result;
 
@@ -65,11 +64,9 @@ is_usable(loyalty_api_call_t *call, const loyalty_group_t *group)
     return true;
 }
 
-typedef loyalty_store_result_t (*action_pt)(loyalty_api_call_t *call,
-                                            loyalty_str_t group);
-
-static loyalty_store_result_t
-act(loyalty_api_call_t *call, action_pt action)
+loyalty_store_result_t
+loyalty_bulk_by_group(loyalty_api_call_t *call, loyalty_str_t id,
+                      loyalty_bulk_pt action)
 {
     loyalty_store_result_t result;
     loyalty_replies_t replies;
@@ -77,13 +74,20 @@ act(loyalty_api_call_t *call, action_pt action)
     bool ok;
 
     loyalty_replies_init(&replies);
-    result = read_group(call, &replies, &group, &ok);
+    result = read_group(call, id, &replies, &group, &ok);
     if (result == LOYALTY_STORE_OK && ok && is_usable(call, &group)) {
         result = action(call, group.id);
     }
     loyalty_replies_free(&replies);
 
     return result;
+}
+
+/* The group of the path. */
+static loyalty_store_result_t
+act(loyalty_api_call_t *call, loyalty_bulk_pt action)
+{
+    return loyalty_bulk_by_group(call, call->segments[3], action);
 }
 
 static loyalty_store_result_t
@@ -242,7 +246,7 @@ loyalty_api_get_group(loyalty_api_call_t *call)
     }
 
     loyalty_replies_init(&replies);
-    result = read_group(call, &replies, &group, &ok);
+    result = read_group(call, call->segments[3], &replies, &group, &ok);
     if (result == LOYALTY_STORE_OK && ok) {
         loyalty_api_json(call, 200, loyalty_group_to_json(&group, at));
     }
@@ -304,7 +308,7 @@ loyalty_api_delete_group(loyalty_api_call_t *call)
     bool ok;
 
     loyalty_replies_init(&replies);
-    result = read_group(call, &replies, &group, &ok);
+    result = read_group(call, call->segments[3], &replies, &group, &ok);
     if (result == LOYALTY_STORE_OK && ok) {
         result = delete(call, &group);
     }
@@ -446,7 +450,7 @@ loyalty_api_group_members(loyalty_api_call_t *call)
     }
 
     loyalty_replies_init(&replies);
-    result = read_group(call, &replies, &group, &ok);
+    result = read_group(call, call->segments[3], &replies, &group, &ok);
     if (result == LOYALTY_STORE_OK && ok) {
         result = show_members(call, group.id, limit);
     }

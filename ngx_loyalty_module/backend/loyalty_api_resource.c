@@ -14,6 +14,7 @@
  * Most know their objects by "id"; a category's key is its pattern.
  */
 
+#include "loyalty_api_bulk.h"
 #include "loyalty_api_program.h"
 #include "loyalty_offer.h"
 
@@ -738,13 +739,19 @@ assignment(loyalty_api_call_t *call)
     return body;
 }
 
+static loyalty_store_result_t
+assign(loyalty_api_call_t *call, loyalty_str_t group)
+{
+    return loyalty_bulk_give(call, NULL, group);
+}
+
 loyalty_store_result_t
 loyalty_api_assign_offer(loyalty_api_call_t *call)
 {
     const loyalty_program_t *program;
     const loyalty_offer_t *offer;
     loyalty_store_result_t result;
-    json_t *body;
+    json_t *body, *group;
 
     result = loyalty_api_program(call, &program);
     if (result != LOYALTY_STORE_OK || program == NULL) {
@@ -767,6 +774,19 @@ loyalty_api_assign_offer(loyalty_api_call_t *call)
     body = assignment(call);
     json_decref(call->body);
     call->body = body;
+    group = json_object_get(body, "group");
 
-    return loyalty_api_bulk(call);
+    if (group == NULL) {
+        return loyalty_api_bulk(call);
+    }
+
+    if (!json_is_string(group)) {
+        loyalty_api_problem(call, "/group", "must be the id of a group");
+        return LOYALTY_STORE_OK;
+    }
+
+    return loyalty_bulk_by_group(call,
+                                 (loyalty_str_t){json_string_value(group),
+                                                 json_string_length(group)},
+                                 assign);
 }

@@ -100,7 +100,8 @@ class Backend:
     def redis(self, *command, data=None):
         return subprocess.run(
             ["redis-cli", "-s", f"{self.dir}/redis.sock", *command],
-            capture_output=True, text=True, timeout=20, input=data
+            capture_output=True, text=True, errors="replace", timeout=20,
+            input=data
         ).stdout.strip()
 
     def wait_for(self, condition, complaint, seconds=30):
