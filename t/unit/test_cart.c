@@ -433,10 +433,75 @@ points_of_every_currency(void **state)
     price(&dinars, "KWD");
 }
 
+static void
+every_mistake_of_a_request_has_its_place(void **state)
+{
+    static const struct {
+        const char *request, *places;
+    } cases[] = {
+        {"{'member': {'segments': 'vip'}}", "/member/segments"},
+        {"{'member': {'segments': ['vip', 'old', 7]}}",
+         "/member/segments /member/segments"},
+        {"{'member': {'groups': 'g'}}", "/member/groups"},
+        {"{'member': {'points': -1, 'order_count': -1}}",
+         "/member/order_count /member/points"},
+        {"{'member': {'entitlements': [{'id': 'e', 'uses': -1}]}}",
+         "/member/entitlements/0/offer_id /member/entitlements/0/uses"},
+        {"{'codes': 'A'}", "/codes"},
+        {"{'codes': ['A', 1]}", "/codes"},
+        {"{'preview': {'usage': []}}", "/preview/usage"},
+        {"{'preview': {'usage': {'p': {'total': -1}}}}",
+         "/preview/usage/p/total"},
+        {"{'preview': {'offers': {}}}", "/preview/offers"},
+        {"{'preview': {'earning': {'rate': '1.00001'}}}",
+         "/preview/earning/rate"},
+        {"{'currency': 'EUR'}", "/currency"},
+        {"{'member_id': 'a', 'member': {}}", "/member"},
+        {"{'lines': [{'sku': 'a', 'quantity': -1, 'unit_price': -1}]}",
+         "/lines/0/quantity /lines/0/unit_price"},
+        {"{'lines': [{}]}",
+         "/lines/0/sku /lines/0/quantity /lines/0/unit_price"},
+    };
+    json_t *none = json_array(), *request;
+    loyalty_problems_t problems;
+    loyalty_program_t *program;
+    loyalty_arena_t arena;
+    loyalty_cart_t cart;
+    char places[512];
+    size_t i, k;
+
+    (void)state;
+
+    program = site_with("GBP", none);
+    json_decref(none);
+
+    for (i = 0; i < COUNT(cases); i++) {
+        loyalty_arena_init(&arena, 0);
+        loyalty_problems_init(&problems, &arena);
+        request = json_of(cases[i].request);
+        assert_int_equal(loyalty_cart_parse(request, program, NULL, 0, &arena,
+                                            &problems, &cart),
+                         LOYALTY_ERROR_INVALID);
+        for (places[0] = '\0', k = 0; k < problems.count; k++) {
+            add_text(places, sizeof(places), "%s%.*s", k == 0 ? "" : " ",
+                     (int)problems.list[k].pointer.len,
+                     problems.list[k].pointer.data);
+        }
+        if (strcmp(places, cases[i].places) != 0) {
+            fail_msg("%s: %s", cases[i].request, places);
+        }
+        json_decref(request);
+        loyalty_arena_free(&arena);
+    }
+
+    loyalty_program_free(program);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_mistake_of_a_request_has_its_place),
         cmocka_unit_test(discounts_by_kind),
         cmocka_unit_test(units_for_units),
         cmocka_unit_test(conditions_and_order),

@@ -279,6 +279,49 @@ no_stamp_before_after_or_without_the_site(void **state)
     close_shop(&shop);
 }
 
+/* A card for all of "home": below it, by the site's mapping, and not beside
+ * it. */
+static void
+a_category_covers_all_below_it(void **state)
+{
+    static const struct {
+        const char *category;
+        int stamps;
+    } cases[] = {
+        {"home", 1}, {"home/lighting/lamps", 1}, {"homes", 0}, {"", 0},
+        {"garden/home", 0},
+    };
+    json_t *json = json_of(
+        "[{'id': 'card', 'type': 'punchcard', 'stamps_required': 3,"
+        " 'scope': {'kind': 'categories', 'values': ['toys', 'home']}}]");
+    loyalty_order_line_t line = LINE("pot", 1, 1000);
+    loyalty_order_event_t event;
+    shop_t shop;
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(cases); i++) {
+        open_shop(&shop);
+        loyalty_program_free(shop.program);
+        shop.program = site_with("GBP", json);
+        shop.world.program = *shop.program;
+        shop.world.program.settings.active = true;
+
+        event = world_event(&shop.world, "c", "o1", 1000);
+        line.category = loyalty_str_from(cases[i].category);
+        event.lines = &line;
+        event.nlines = 1;
+        assert_int_equal(world_apply(&shop.world, &event), LOYALTY_OK);
+        if (entry(&shop, CARD)->stamps != cases[i].stamps) {
+            fail_msg("\"%s\": %d", cases[i].category,
+                     entry(&shop, CARD)->stamps);
+        }
+        close_shop(&shop);
+    }
+    json_decref(json);
+}
+
 static void
 more_units_than_a_card_counts(void **state)
 {
@@ -306,6 +349,7 @@ main(void)
             returned_in_part_keeps_the_stamp_returned_whole_loses_it),
         cmocka_unit_test(an_order_redeems_what_it_names),
         cmocka_unit_test(no_stamp_before_after_or_without_the_site),
+        cmocka_unit_test(a_category_covers_all_below_it),
         cmocka_unit_test(more_units_than_a_card_counts),
     };
 

@@ -240,6 +240,13 @@ all_mistakes_are_told_at_once_each_at_its_place(void **state)
              "/settings/tier_page_title", "/settings/minimum");
     PROBLEMS("{\"settings\":{\"id\":\"a\",\"currency\":\"GBP\","
              "\"window\":{\"days\":3}}}", "/settings/window/days");
+    PROBLEMS("{\"settings\":{\"id\":\"a\",\"currency\":\"GBP\","
+             "\"messages\":{\"track_url\":\"https://a.example/?b\","
+             "\"test_to\":\"anna\",\"cap\":-1},\"tier_page_title\":{}}}",
+             "/settings/messages/track_url", "/settings/messages/test_to",
+             "/settings/messages/cap", "/settings/tier_page_title");
+    PROBLEMS("{" SETTINGS ",\"designs\":[{\"id\":\"a\",\"colors\":[]}]}",
+             "/designs/0/colors");
     PROBLEMS("{" SETTINGS ",\"statuses\":[{\"id\":\"a\",\"threshold\":1},"
              "{\"id\":\"a\",\"threshold\":1},{\"id\":\"-\",\"threshold\":-1},"
              "{\"id\":\"c\"},{\"id\":\"d\",\"threshold\":3,\"segment\":"
