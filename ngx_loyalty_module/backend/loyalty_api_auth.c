@@ -122,10 +122,38 @@ loyalty_api_may(const loyalty_api_call_t *call, loyalty_api_scope_t scope,
                        false);
 }
 
+/* The site of the path; empty where it has none. */
+static loyalty_scope_t
+site_of(const loyalty_api_call_t *call)
+{
+    bool found = call->nsegments > 1
+                 && loyalty_str_eq(call->segments[0], loyalty_str("sites"));
+
+    return (loyalty_scope_t){
+        .prefix = call->session->conf->prefix,
+        .site = found ? call->segments[1] : loyalty_str_null,
+    };
+}
+
+/* Asks for the program's stamp as well, which a read of the site would else
+ * wait for next.  In a cluster the two may be of different nodes. */
+static void
+ask_ahead(loyalty_api_call_t *call)
+{
+    loyalty_api_session_t *session = call->session;
+    const loyalty_scope_t scope = site_of(call);
+
+    if (call->request->method == LOYALTY_METHOD_GET && !session->conf->cluster
+        && loyalty_site_id_check(scope.site) == LOYALTY_OK) {
+        loyalty_programs_stamp(&session->commands, &scope);
+    }
+}
+
 /* Reads the value at a key, or at a field of it, as JSON: the last reply. */
 static loyalty_store_result_t
 read_object(loyalty_api_call_t *call, loyalty_str_t key, json_t **object)
 {
+    const loyalty_scope_t scope = site_of(call);
     loyalty_store_result_t result;
     loyalty_replies_t replies;
     loyalty_str_t value;
@@ -135,6 +163,10 @@ read_object(loyalty_api_call_t *call, loyalty_str_t key, json_t **object)
     result = loyalty_api_global_read(call, key, &replies);
 
     if (result == LOYALTY_STORE_OK) {
+        if (replies.count == LOYALTY_PROGRAMS_STAMP_REPLIES + 1) {
+            loyalty_programs_ahead(call->session->programs, &scope,
+                                   replies.list);
+        }
         if (!loyalty_reply_str(replies.list[replies.count - 1], &value)) {
             result = LOYALTY_STORE_MALFORMED;
         } else if (value.data != NULL && value.len <= VALUE_MAX) {
@@ -167,6 +199,7 @@ read_token(loyalty_api_call_t *call)
     loyalty_api_sha256(&token, 1, hex);
     key = loyalty_api_global_key(call, "tokens");
     loyalty_commands_reset(&call->session->commands);
+    ask_ahead(call);
     loyalty_api_global(call, "HGET", key, 1);
     loyalty_arg_text(&call->session->commands, hex);
     result = read_object(call, key, &json);
@@ -360,6 +393,7 @@ loyalty_api_authorize(loyalty_api_call_t *call,
 {
     loyalty_store_result_t result;
 
+    loyalty_programs_ahead(call->session->programs, NULL, NULL);
     *ok = route->scope == LOYALTY_SCOPE_PUBLIC;
 
     if (*ok) {

@@ -16,6 +16,7 @@
 #define SITES_EVERY 1000 /* ms between looks at the list of sites */
 #define BLOCK 200        /* ms; a reload waits for it */
 #define REST 20          /* ms */
+#define REST_IDLE 200    /* ms, while others hold all leases */
 #define REST_AWAY 200    /* ms, while Redis is away */
 
 struct loyalty_apply_s {
@@ -182,7 +183,7 @@ int
 loyalty_apply_run(loyalty_apply_t *apply)
 {
     loyalty_store_result_t result = LOYALTY_STORE_OK, one;
-    bool busy = false, waited = false;
+    bool busy = false, waited = false, held = false;
     loyalty_apply_site_t *site;
     size_t i;
     int block;
@@ -202,6 +203,7 @@ loyalty_apply_run(loyalty_apply_t *apply)
         site = apply->sites[i];
         block = apply->nsites == 1 ? BLOCK : 0;
         one = loyalty_apply_site(&apply->tools, site, block, &busy);
+        held |= site->state != LOYALTY_APPLY_WAITING;
         waited = block != 0 && site->state != LOYALTY_APPLY_WAITING;
         result = one != LOYALTY_STORE_OK ? one : result;
     }
@@ -213,5 +215,5 @@ loyalty_apply_run(loyalty_apply_t *apply)
         return REST_AWAY;
     }
 
-    return busy || waited ? 0 : REST;
+    return busy || waited ? 0 : held ? REST : REST_IDLE;
 }

@@ -25,6 +25,7 @@ typedef struct {
 struct loyalty_programs_s {
     entry_t entries[KEPT];
     uint64_t clock;
+    const entry_t *ahead; /* known to be current */
     char problem[512];
 };
 
@@ -107,6 +108,20 @@ loyalty_programs_current(const loyalty_programs_t *programs,
     return entry != NULL && entry->program == program && entry->size == size
            && entry->head_len == head.len
            && memcmp(entry->head, head.data, head.len) == 0;
+}
+
+void
+loyalty_programs_ahead(loyalty_programs_t *programs,
+                       const loyalty_scope_t *scope, redisReply *const *stamp)
+{
+    const entry_t *entry = stamp != NULL ? lookup(programs, scope->site)
+                                         : NULL;
+
+    programs->ahead = entry != NULL
+                              && loyalty_programs_current(programs, scope,
+                                                          entry->program,
+                                                          stamp)
+                          ? entry : NULL;
 }
 
 static entry_t *
@@ -219,11 +234,12 @@ loyalty_programs_get(loyalty_programs_t *programs, loyalty_store_t *store,
     loyalty_store_result_t result;
     loyalty_commands_t commands;
     loyalty_replies_t replies;
-    bool current = false;
+    bool current = entry != NULL && programs->ahead == entry;
 
+    programs->ahead = NULL;
     *program = NULL;
 
-    if (entry != NULL) {
+    if (entry != NULL && !current) {
         loyalty_commands_init(&commands);
         loyalty_replies_init(&replies);
         loyalty_programs_stamp(&commands, scope);
@@ -237,7 +253,7 @@ loyalty_programs_get(loyalty_programs_t *programs, loyalty_store_t *store,
         if (result != LOYALTY_STORE_OK) {
             return result;
         }
-    } else {
+    } else if (entry == NULL) {
         entry = oldest(programs);
     }
 

@@ -31,6 +31,12 @@ bool loyalty_programs_current(const loyalty_programs_t *programs,
                               const loyalty_program_t *program,
                               redisReply *const *stamp);
 
+/* The stamp came with another read: if it is that of the site's compiled
+ * program, the next get asks no more.  Without a stamp: that is over. */
+void loyalty_programs_ahead(loyalty_programs_t *programs,
+                            const loyalty_scope_t *scope,
+                            redisReply *const *stamp);
+
 /*
  * The site's program, NULL in *program if it has none.  It stays valid until
  * the next call for the same thread's programs.  LOYALTY_STORE_MALFORMED: a
