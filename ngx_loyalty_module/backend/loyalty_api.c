@@ -52,6 +52,10 @@
 static const loyalty_api_route_t routes[] = {
     {GET, "openapi.json", LOYALTY_SCOPE_PUBLIC, LOYALTY_BODY_NONE, 0,
      loyalty_api_openapi},
+    {GET, "health", LOYALTY_SCOPE_PUBLIC, LOYALTY_BODY_NONE, 0,
+     loyalty_api_health},
+    {GET, "redis", MANAGE, loyalty_api_redis},
+    {GET, "metrics", THEIRS, loyalty_api_metrics},
 
     {POST, "session", LOYALTY_SCOPE_PUBLIC, LOYALTY_BODY_JSON, 4096,
      loyalty_api_sign_in},

@@ -376,6 +376,9 @@ loyalty_store_result_t loyalty_api_get_session(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_sign_out(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_put_password(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_list_sites(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_health(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_redis(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_metrics(loyalty_api_call_t *call);
 
 loyalty_store_result_t loyalty_api_list_staff(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_create_staff(loyalty_api_call_t *call);

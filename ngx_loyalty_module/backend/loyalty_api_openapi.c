@@ -76,6 +76,7 @@ answer_type(const char *schema)
 {
     return strcmp(schema, "lines") == 0   ? "application/x-ndjson"
            : strcmp(schema, "bytes") == 0 ? "image/*"
+           : strcmp(schema, "text") == 0  ? "text/plain"
                                           : "application/json";
 }
 
