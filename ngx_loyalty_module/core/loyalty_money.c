@@ -391,6 +391,40 @@ count_from(const int64_t *values, size_t n, int64_t least)
     return count;
 }
 
+/* One too many from *low on: all above the least of them, and of those equal to
+ * it all but one. */
+static void
+leave_least(const int64_t *values, size_t n, int64_t *low, int64_t *ties)
+{
+    int64_t from = *low;
+    size_t i;
+
+    *low = INT64_MAX;
+
+    for (i = 0; i < n; i++) {
+        if (values[i] >= from && values[i] <= *low) {
+            *ties = values[i] == *low ? *ties + 1 : 0;
+            *low = values[i];
+        }
+    }
+}
+
+/* One too few from `high` on: the first of the greatest below it, too. */
+static void
+add_greatest(const int64_t *values, size_t n, int64_t high, int64_t *low,
+             int64_t *ties)
+{
+    size_t i;
+
+    *ties = 1;
+
+    for (i = 0; i < n; i++) {
+        if (values[i] < high && values[i] > *low) {
+            *low = values[i];
+        }
+    }
+}
+
 /*
  * The units that no share covered go to the `left` > 0 largest of the
  * remainders, one each: to all above *low, and to the first *ties equal to it.
@@ -409,6 +443,15 @@ find_largest(const int64_t *rests, size_t n, int64_t left, int64_t sum,
     *ties = 0;
 
     for (; high - *low > 1; evenly = !evenly) {
+        if (from_low - left == 1) {
+            leave_least(rests, n, low, ties);
+            return;
+        }
+        if (left - from_high == 1) {
+            add_greatest(rests, n, high, low, ties);
+            return;
+        }
+
         cut = (high - *low) / 2;
         if (evenly) {
             /* NOLINTNEXTLINE: from_low > left > from_high */

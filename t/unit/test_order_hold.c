@@ -34,6 +34,19 @@ give_mug(site_t *site, const char *id)
         LOYALTY_OK);
 }
 
+/* A checkout that holds an applied mug, "m". */
+static void
+open_with_mug(site_t *site, loyalty_hold_t *hold)
+{
+    loyalty_quote_t quote;
+
+    open_site(site);
+    give_mug(site, "m");
+    assert_int_equal(
+        check_out(site, &site->world.member, hold, "h", 2000, 0, &quote),
+        LOYALTY_OK);
+}
+
 /* A code of the index goes from the hold to the order and back. */
 static void
 a_code_goes_with_its_hold(void **state)
@@ -156,14 +169,11 @@ static void
 an_entry_that_another_has_meanwhile_is_lost(void **state)
 {
     loyalty_order_t *order = NULL;
-    loyalty_quote_t quote;
     loyalty_hold_t hold;
     site_t site;
 
     (void)state;
-    open_site(&site);
-    give_mug(&site, "m");
-    check_out(&site, &site.world.member, &hold, "h", 2000, 0, &quote);
+    open_with_mug(&site, &hold);
     entry(&site, "m")->held_by = loyalty_str("other");
     entry(&site, "m")->held_until = LOYALTY_NEVER;
 
@@ -180,14 +190,11 @@ static void
 an_entry_that_is_used_up_meanwhile_is_lost(void **state)
 {
     loyalty_order_t *order = NULL;
-    loyalty_quote_t quote;
     loyalty_hold_t hold;
     site_t site;
 
     (void)state;
-    open_site(&site);
-    give_mug(&site, "m");
-    check_out(&site, &site.world.member, &hold, "h", 2000, 0, &quote);
+    open_with_mug(&site, &hold);
     assert_int_equal(say(&site, &order, "o1", "p", &hold), LOYALTY_OK);
     entry(&site, "m")->state = LOYALTY_ENTITLEMENT_REDEEMED;
 
@@ -213,7 +220,6 @@ a_released_hold_has_what_is_still_free(void **state)
         {"the mug is in another checkout", 0, 0, 0, true, 1, 0},
     };
     loyalty_order_t *order;
-    loyalty_quote_t quote;
     loyalty_hold_t hold;
     site_t site;
     size_t i;
@@ -221,10 +227,8 @@ a_released_hold_has_what_is_still_free(void **state)
     (void)state;
 
     for (i = 0; i < COUNT(cases); i++) {
-        open_site(&site);
+        open_with_mug(&site, &hold);
         order = NULL;
-        give_mug(&site, "m");
-        check_out(&site, &site.world.member, &hold, "h", 2000, 0, &quote);
         release(&site, &site.world.member, &hold);
         assert_int_equal(hold.state, LOYALTY_HOLD_RELEASED);
 
