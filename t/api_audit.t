@@ -102,9 +102,11 @@ GET /v1/sites/demo/audit?limit=1&who=anna
 === TEST 11: what is no time, no cursor, no limit
 --- request eval
 ['GET /v1/sites/demo/audit?to=yesterday', 'GET /v1/sites/demo/audit?cursor=1',
- 'GET /v1/sites/demo/audit?limit=0']
---- error_code eval: [422, 422, 422]
---- response_body_like eval: ['invalid_instant', 'invalid_cursor', 'invalid_limit']
+ 'GET /v1/sites/demo/audit?limit=0', 'GET /v1/sites/demo/audit?cursor=0-0',
+ 'GET /v1/sites/demo/audit?cursor=' . '9' x 20 . '-1', 'GET /v1/sites/demo/audit?cursor=1-',
+ 'GET /v1/sites/demo/audit?cursor=-1', 'GET /v1/sites/demo/audit?cursor=1-2-3']
+--- error_code eval: [(422) x 8]
+--- response_body_like eval: ['invalid_instant', 'invalid_cursor', 'invalid_limit', ('invalid_cursor') x 5]
 
 
 

@@ -29,7 +29,7 @@ __DATA__
 --- error_code eval: [(422) x 6]
 --- response_body_like eval
 ['either members or filter', 'either members or filter', '1 to 100000',
- 'at place 1', '"/filter"', '1 to 100000']
+ 'at place 1', '"pointer":"/filter/field","message":"no such field', '1 to 100000']
 
 
 

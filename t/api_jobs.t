@@ -116,3 +116,23 @@ Location: /v1/sites/demo/jobs/[0-9a-f]{32}
 GET /v1/sites/other/jobs
 --- error_code: 200
 --- response_body_like: ^(?!.*"old").*"id":"preset"
+
+
+
+=== TEST 9: a job runs by the clock, and says so
+--- request
+POST /v1/sites/other/jobs
+{"kind":"nightly","at":"2027-01-01T00:00:00Z"}
+--- error_code: 422
+--- response_body_like: "/at".*is no field of a job
+
+
+
+=== TEST 10: the stored answer says where the job is, too
+--- more_headers
+Idempotency-Key: night
+--- request eval
+[("POST /v1/sites/other/jobs\n{\"kind\":\"nightly\"}") x 2]
+--- error_code eval: [202, 202]
+--- response_headers_like eval
+['Location: /v1/sites/other/jobs/[0-9a-f]{32}', "Location: /v1/sites/other/jobs/[0-9a-f]{32}\nIdempotency-Replayed: true"]

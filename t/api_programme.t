@@ -311,3 +311,14 @@ GET /v1/sites/demo/settings
 ['GET /v1/sites/demo/offers?limit=1&cursor=gone', 'GET /v1/sites/demo/offers?limit=1&cursor=club']
 --- error_code eval: [422, 200]
 --- response_body_like eval: ['invalid_cursor', '"offers"']
+
+
+
+=== TEST 29: the stored answer of a change has its ETag, too
+--- more_headers
+Idempotency-Key: design-1
+--- request eval
+[("POST /v1/sites/demo/designs\n{\"id\":\"kept\"}") x 2]
+--- error_code eval: [201, 201]
+--- response_headers_like eval
+['ETag: "\d+"', "ETag: \"\\d+\"\nIdempotency-Replayed: true"]

@@ -298,3 +298,16 @@ Idempotency-Key: buy-1
  'GET /v1/sites/other/members/anna/ledger']
 --- error_code eval: [(403) x 4]
 --- response_body_like eval: [('forbidden') x 4]
+
+
+
+=== TEST 16: a card is had once, and says so
+--- request eval
+["POST /v1/sites/other/members\n{\"id\":\"carl\"}", map { "POST /v1/sites/other/members/carl/$_" }
+ "entitlements\n{\"offer_id\":\"card\"}", "entitlements\n{\"offer_id\":\"card\"}",
+ "entitlements\n{\"offer_id\":\"dear\",\"buy\":true}", "points\n{\"amount\":-1}", "points\n{\"amount\":\"1\"}"]
+--- error_code eval: [201, 201, 409, 409, 409, 422]
+--- response_body_like eval
+['carl', '"card"', '"already_owned","message":"the member has this card already"',
+ '"insufficient_points","message":"the member has too few active points"',
+ '"insufficient_points","message":"the member has too few', '"details":\[\{"pointer":"/amount","message":"must be a whole[^{]*\]']

@@ -450,13 +450,57 @@ check_idempotency_key(loyalty_api_call_t *call)
 
 /* The kept answer into the response; *done: there was one.  The status 000
  * marks a request without a kept answer, which runs again. */
+/* The next line of what is kept, into a header of that size. */
+static bool
+take_line(loyalty_str_t *kept, char *header, size_t size)
+{
+    const char *end = kept->len != 0 ? memchr(kept->data, '\n', kept->len)
+                                     : NULL;
+    size_t len = end != NULL ? (size_t)(end - kept->data) : size;
+
+    if (len >= size) {
+        return false;
+    }
+
+    memcpy(header, kept->data, len);
+    header[len] = '\0';
+    kept->data += len + 1;
+    kept->len -= len + 1;
+
+    return true;
+}
+
+/* The answer as keep_answer() of loyalty_api_call.c has kept it. */
+static loyalty_store_result_t
+replay(loyalty_api_response_t *response, loyalty_str_t kept)
+{
+    response->status = atoi(kept.data + 65);
+    kept = (loyalty_str_t){kept.data + 69, kept.len - 69};
+
+    if (!take_line(&kept, response->location, sizeof(response->location))
+        || !take_line(&kept, response->etag, sizeof(response->etag))) {
+        return LOYALTY_STORE_MALFORMED;
+    }
+
+    response->body = malloc(kept.len + 1);
+    if (response->body == NULL) {
+        return LOYALTY_STORE_MEMORY;
+    }
+
+    memcpy(response->body, kept.data, kept.len);
+    response->content_type = "application/json";
+    response->len = kept.len;
+    response->replayed = true;
+
+    return LOYALTY_STORE_OK;
+}
+
 static loyalty_store_result_t
 look_for_answer(loyalty_api_call_t *call, bool *done)
 {
     loyalty_store_result_t result;
     loyalty_replies_t replies;
     loyalty_str_t value;
-    char *body;
 
     *done = false;
 
@@ -485,17 +529,7 @@ look_for_answer(loyalty_api_call_t *call, bool *done)
                               "this Idempotency-Key came with another "
                               "request");
         } else if (*done) {
-            body = malloc(value.len - 69 + 1);
-            if (body == NULL) {
-                result = LOYALTY_STORE_MEMORY;
-            } else {
-                memcpy(body, value.data + 69, value.len - 69);
-                call->response->status = atoi(value.data + 65);
-                call->response->content_type = "application/json";
-                call->response->body = body;
-                call->response->len = value.len - 69;
-                call->response->replayed = true;
-            }
+            result = replay(call->response, value);
         }
     }
 

@@ -223,18 +223,19 @@ loyalty_api_refuses_any(loyalty_api_call_t *call)
 bool
 loyalty_api_is_stream_id(loyalty_str_t id)
 {
-    size_t i, dashes = 0;
+    const char *dash = id.len != 0 ? memchr(id.data, '-', id.len) : NULL;
+    loyalty_str_t ms, seq;
+    int64_t first, second;
 
-    for (i = 0; i < id.len; i++) {
-        if (id.data[i] == '-') {
-            dashes++;
-        } else if (id.data[i] < '0' || id.data[i] > '9') {
-            return false;
-        }
+    if (dash == NULL) {
+        return false;
     }
 
-    return id.len >= 3 && id.len <= 41 && dashes == 1 && id.data[0] != '-'
-           && id.data[id.len - 1] != '-';
+    ms = (loyalty_str_t){id.data, (size_t)(dash - id.data)};
+    seq = (loyalty_str_t){dash + 1, id.len - ms.len - 1};
+
+    return loyalty_str_int(ms, &first) && loyalty_str_int(seq, &second)
+           && first >= 0 && second >= 0 && (first != 0 || second != 0);
 }
 
 void
@@ -542,12 +543,12 @@ loyalty_api_at(loyalty_api_call_t *call, loyalty_instant_t *at)
 }
 
 /* What is kept for an Idempotency-Key: the request's fingerprint, the status,
- * the body. */
+ * then a line each of Location and ETag, and the body. */
 static void
 keep_answer(loyalty_api_call_t *call)
 {
     const loyalty_api_response_t *response = call->response;
-    char head[128];
+    char head[128 + sizeof(response->location) + sizeof(response->etag)];
     loyalty_str_t value;
     char *p;
     int len;
@@ -556,8 +557,9 @@ keep_answer(loyalty_api_call_t *call)
         return;
     }
 
-    len = snprintf(head, sizeof(head), "%s %d\n", call->fingerprint,
-                   response->status);
+    len = snprintf(head, sizeof(head), "%s %d\n%s\n%s\n",
+                   call->fingerprint, response->status, response->location,
+                   response->etag);
     p = loyalty_alloc(call->arena, (size_t)len + response->len);
     if (p == NULL) {
         call->session->commands.failed = true;

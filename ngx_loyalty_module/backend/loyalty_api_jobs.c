@@ -72,7 +72,9 @@ loyalty_store_result_t
 loyalty_api_post_job(loyalty_api_call_t *call)
 {
     const char *kind = json_string_value(json_object_get(call->body, "kind"));
-    const json_t *backfill = json_object_get(call->body, "backfill");
+    const json_t *backfill = json_object_get(call->body, "backfill"), *value;
+    const char *field;
+    char pointer[48];
     bool activation = kind != NULL && strcmp(kind, "activation") == 0;
     const loyalty_program_t *program;
     loyalty_store_result_t result;
@@ -95,6 +97,15 @@ loyalty_api_post_job(loyalty_api_call_t *call)
         loyalty_api_problem(call, "/backfill", "must be true or false, of an "
                             "activation");
         return LOYALTY_STORE_OK;
+    }
+
+    json_object_foreach (call->body, field, value) {
+        if (strcmp(field, "kind") != 0 && strcmp(field, "backfill") != 0) {
+            snprintf(pointer, sizeof(pointer), "/%.40s", field);
+            loyalty_api_problem(call, pointer, "is no field of a job: it runs "
+                                "by the clock, ?at= of a member looks ahead");
+            return LOYALTY_STORE_OK;
+        }
     }
 
     if (activation && !loyalty_api_is_owner(call)) {

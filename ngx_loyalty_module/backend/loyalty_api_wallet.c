@@ -8,6 +8,7 @@
 #include "loyalty_job.h"
 #include "loyalty_wallet.h"
 #include "loyalty_wallet_store.h"
+#include "loyalty_refusal.h"
 
 #include <openssl/rand.h>
 
@@ -42,10 +43,9 @@ static void
 check_amount(loyalty_reader_t *reader, json_t *object, void *target)
 {
     const amount_t *amount = target;
+    const json_t *given = json_object_get(object, "amount");
 
-    (void)object;
-
-    if (amount->amount == 0) {
+    if (json_is_integer(given) && json_integer_value(given) == 0) {
         loyalty_report(reader, "amount", "must not be 0");
     }
 
@@ -132,9 +132,9 @@ loyalty_api_refuse(loyalty_api_call_t *call, loyalty_status_t status,
                           "the figures come to more than can be kept");
         return;
     default:
-        loyalty_api_error(call, 409, refusal != NULL ? refusal : "refused",
-                          "refused: %s",
-                          refusal != NULL ? refusal : "refused");
+        refusal = refusal != NULL ? refusal : "refused";
+        loyalty_api_error(call, 409, refusal, "%s",
+                          loyalty_refusal_text(refusal));
     }
 }
 

@@ -92,7 +92,9 @@ check_text(const json_t *json, const char *at, size_t i,
 {
     const json_t *value = json_object_get(json, texts[i].name);
     loyalty_template_t *compiled;
+    loyalty_problems_t own;
     char pointer[64];
+    size_t j;
 
     if (value == NULL) {
         return;
@@ -104,12 +106,24 @@ check_text(const json_t *json, const char *at, size_t i,
         loyalty_problem(problems, pointer, "must be a text of at most %zu "
                         "bytes", texts[i].max);
     } else if (texts[i].template) {
+        loyalty_problems_init(&own, problems->arena);
         if (loyalty_template_compile(
                 (loyalty_str_t){json_string_value(value),
                                 json_string_length(value)},
-                problems, &compiled) == LOYALTY_OK) {
+                &own, &compiled) == LOYALTY_OK) {
             loyalty_template_free(compiled);
-        } else {
+            return;
+        }
+
+        for (j = 0; j < own.count && j < LOYALTY_PROBLEMS_MAX; j++) {
+            loyalty_problem(problems, pointer, "%.*s: %.*s",
+                            (int)own.list[j].pointer.len,
+                            own.list[j].pointer.data,
+                            (int)own.list[j].message.len,
+                            own.list[j].message.data);
+        }
+
+        if (own.count == 0) {
             loyalty_problem(problems, pointer, "is no valid template");
         }
     }

@@ -4,6 +4,7 @@
  */
 
 #include "loyalty_job.h"
+#include "loyalty_refusal.h"
 
 static loyalty_store_result_t
 read_ids(loyalty_job_t *job, const char *kind, loyalty_str_t rest,
@@ -113,7 +114,10 @@ decide(loyalty_member_change_t *change, void *data)
                                 slot->effects.refusal != NULL
                                     ? slot->effects.refusal
                                     : loyalty_status_name(status),
-                                explain(status));
+                                slot->effects.refusal != NULL
+                                    ? loyalty_refusal_text(
+                                          slot->effects.refusal)
+                                    : explain(status));
         }
     }
 

@@ -40,6 +40,7 @@ bool
 loyalty_recipients_check_filter(loyalty_api_call_t *call, json_t *json,
                                 loyalty_problems_t *problems)
 {
+    char pointer[LOYALTY_POINTER_MAX];
     loyalty_problems_t own;
     loyalty_filter_t *filter;
     size_t i;
@@ -51,8 +52,9 @@ loyalty_recipients_check_filter(loyalty_api_call_t *call, json_t *json,
     }
 
     for (i = 0; i < own.count && i < LOYALTY_PROBLEMS_MAX; i++) {
-        loyalty_problem(problems, "/filter", "%.*s: %.*s",
-                        (int)own.list[i].pointer.len, own.list[i].pointer.data,
+        snprintf(pointer, sizeof(pointer), "/filter%.*s",
+                 (int)own.list[i].pointer.len, own.list[i].pointer.data);
+        loyalty_problem(problems, pointer, "%.*s",
                         (int)own.list[i].message.len,
                         own.list[i].message.data);
     }

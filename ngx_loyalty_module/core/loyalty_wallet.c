@@ -286,6 +286,31 @@ limits(const loyalty_member_t *member, const loyalty_offer_t *offer,
                : LOYALTY_REJECT_NONE;
 }
 
+static bool
+is_over(const loyalty_entitlement_t *entitlement, loyalty_instant_t at)
+{
+    return entitlement->state == LOYALTY_ENTITLEMENT_REDEEMED
+           || (entitlement->expires_at <= at && !is_held(entitlement, at));
+}
+
+/* A card stays, so that a second one would count everything twice. */
+static bool
+has_card(const loyalty_member_t *member, const loyalty_offer_t *offer,
+         loyalty_instant_t at)
+{
+    size_t i;
+
+    for (i = 0; i < member->nentitlements && !loyalty_wallet_once(offer);
+         i++) {
+        if (loyalty_str_eq(member->entitlements[i].offer, offer->id)
+            && !is_over(&member->entitlements[i], at)) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
 static loyalty_status_t
 may_have(const loyalty_member_t *member, const loyalty_program_t *program,
          const loyalty_offer_t *offer, const loyalty_acquisition_t *acquired,
@@ -307,6 +332,10 @@ may_have(const loyalty_member_t *member, const loyalty_program_t *program,
         return refuse(effects, LOYALTY_ERROR_REFUSED, "not_for_sale");
     }
 
+    if (has_card(member, offer, acquired->cause.at)) {
+        return refuse(effects, LOYALTY_ERROR_REFUSED, "already_owned");
+    }
+
     if (!acquired->buy) {
         return acquired->cause.at >= offer->ends_at
                    ? refuse_reason(effects, LOYALTY_REJECT_EXPIRED)
@@ -320,13 +349,6 @@ may_have(const loyalty_member_t *member, const loyalty_program_t *program,
 
     return reason == LOYALTY_REJECT_NONE ? LOYALTY_OK
                                          : refuse_reason(effects, reason);
-}
-
-static bool
-is_over(const loyalty_entitlement_t *entitlement, loyalty_instant_t at)
-{
-    return entitlement->state == LOYALTY_ENTITLEMENT_REDEEMED
-           || (entitlement->expires_at <= at && !is_held(entitlement, at));
 }
 
 /* The oldest entry that is over goes; its use goes on counting. */

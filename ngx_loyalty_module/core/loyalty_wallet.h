@@ -38,8 +38,9 @@ typedef struct {
  * for nothing but that the offer has not ended.  The same id again:
  * LOYALTY_OK with the outcome LOYALTY_DUPLICATE.  LOYALTY_ERROR_REFUSED,
  * beside those: "not_for_sale" (a card or promotion is bought, a promotion
- * given), "member_erased", "wallet_full"; LOYALTY_ERROR_INSUFFICIENT:
- * "insufficient_points"; LOYALTY_ERROR_NOT_FOUND: "not_found".
+ * given), "already_owned" (a card), "member_erased", "wallet_full";
+ * LOYALTY_ERROR_INSUFFICIENT: "insufficient_points"; LOYALTY_ERROR_NOT_FOUND:
+ * "not_found".
  */
 loyalty_status_t loyalty_wallet_acquire(loyalty_member_t *member,
                                         const loyalty_program_t *program,

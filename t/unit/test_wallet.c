@@ -63,6 +63,7 @@ what_cannot_be_bought_says_why(void **state)
         {"over", false, "expired"},     {"none", false, "not_found"},
         {"late", false, NULL},          {"draft", false, NULL},
         {"gold", false, NULL},          {"card", false, NULL},
+        {"card", false, "already_owned"},
         {"once", true, NULL},           {"once", true, "limit_per_member"},
     };
     char ids[COUNT(cases)][8];
