@@ -74,8 +74,10 @@ def told(kind):
 
 
 def track(backend, kind, message):
-    backend.redis("xadd", f"loyalty:s:{{{SITE}}}:tracks", "*", "k", kind, "i",
-                  message, "t", str(int(time.time() * 1000)))
+    """What the edge writes of an open, a click, an unsubscribe."""
+    stream = "unsubscribes" if kind == "u" else "tracks"
+    backend.redis("xadd", f"loyalty:s:{{{SITE}}}:{stream}", "*", "k", kind,
+                  "i", message, "t", str(int(time.time() * 1000)))
 
 
 def has(found, *wanted):

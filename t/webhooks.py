@@ -131,6 +131,64 @@ def test_answers(backend, port):
          "one of a webhook that is deleted is dead again")
 
 
+def test_staff(backend, port):
+    """Trying a webhook, looking for deliveries, and sending them again."""
+    settings(backend, [{"id": name, "url": f"http://127.0.0.1:{port}/{path}",
+                        "events": ["order.applied"]}
+                       for name, path in (("try", "410"), ("ok", "tried"))])
+    key = secret(backend, "ok")
+    secret(backend, "try")
+    status, made = backend.call("POST", "webhooks/ok/test")
+    wait(lambda: Merchant.at("/tried"), "a test is sent")
+    _, headers, body = Merchant.at("/tried")[0]
+    event = json.loads(body)
+    TAP.ok(status == 202 and is_signed(key, headers, body)
+           and event == {"id": made["id"][:-3], "type": "webhook.test",
+                         "site": SITE, "at": event["at"], "data": {}}
+           and headers["Idempotency-Key"] == event["id"],
+           "as any other event", (made, event))
+    wait(lambda: backend.call("GET", f"webhooks/deliveries/{made['id']}")[1]
+         .items() >= {"state": "done", "status": 200, "tries": 1,
+                      "body": body.decode()}.items(), "and is in the log")
+
+    time.sleep(1)
+    begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for n in range(7):
+        order(backend, f"s{n}", total=1)
+    wait(lambda: len(deliveries(backend, "dead", "&webhook=try")) == 7
+         and len(deliveries(backend, "done", f"&from={begun}")) == 7,
+         "by state, webhook and date")
+    pages, cursor = [], ""
+    while cursor is not None:
+        _, page = backend.call("GET", "webhooks/deliveries?webhook=try&limit=3"
+                                      f"&from={begun}{cursor}")
+        pages.append([one["id"] for one in page["deliveries"]])
+        cursor = page.get("next_cursor")
+        cursor = cursor and f"&cursor={cursor}"
+    names = sum(pages, [])
+    TAP.ok(len(names) == len(set(names)) == 7
+           and all(len(page) <= 3 for page in pages), "page by page", pages)
+    TAP.ok(not deliveries(backend, "dead", f"&to={begun}&webhook=try")
+           and not deliveries(backend, "dead", "&webhook=none"),
+           "those of before, and of others, are left out")
+
+    settings(backend, [{"id": "try", "url": f"http://127.0.0.1:{port}/redone",
+                        "events": ["order.applied"]}])
+    counts, cursor = [], ""
+    while cursor is not None:
+        status, body = backend.call(
+            "POST", "webhooks/deliveries/replay?state=dead&webhook=try"
+                    f"&from={begun}&limit=3{cursor}")
+        counts.append((status, body["replayed"]))
+        cursor = body.get("next_cursor")
+        cursor = cursor and f"&cursor={cursor}"
+    wait(lambda: len(Merchant.at("/redone")) == 7, "all are sent again")
+    TAP.ok(counts == [(202, 3), (202, 3), (202, 1)]
+           and {headers["Idempotency-Key"] for _, headers, _ in
+                Merchant.at("/redone")} == {name[:-4] for name in names},
+           "a page a call, by their keys", counts)
+
+
 def test_order_posts(backend):
     stream = f"loyalty:s:{{{SITE}}}:posts"
     backend.redis("xadd", stream, "*", "e", '{"order_id":"p1"}', "i",
@@ -246,6 +304,7 @@ def main():
                  ) as backend:
         test_events(backend, port)
         test_answers(backend, port)
+        test_staff(backend, port)
         test_order_posts(backend)
         test_secrets(backend, port)
         test_kills(backend, port)

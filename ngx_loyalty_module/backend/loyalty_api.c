@@ -168,7 +168,12 @@ static const loyalty_api_route_t routes[] = {
 
     {POST, "sites/*/webhooks/*/secret", LOYALTY_SCOPE_OWN, LOYALTY_BODY_NONE, 0,
      loyalty_api_make_webhook_secret},
+    {GET, "sites/*/webhooks", READ, loyalty_api_list_webhooks},
+    {POST, "sites/*/webhooks/*/test", ACT, loyalty_api_test_webhook},
     {GET, "sites/*/webhooks/deliveries", READ, loyalty_api_list_deliveries},
+    {GET, "sites/*/webhooks/deliveries/*", READ, loyalty_api_get_delivery},
+    {POST, "sites/*/webhooks/deliveries/replay", ACT,
+     loyalty_api_replay_deliveries},
     {POST, "sites/*/webhooks/deliveries/*/replay", ACT,
      loyalty_api_replay_delivery},
 

@@ -408,7 +408,11 @@ loyalty_store_result_t loyalty_api_delete_dead(loyalty_api_call_t *call);
 
 loyalty_store_result_t
 loyalty_api_make_webhook_secret(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_list_webhooks(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_test_webhook(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_list_deliveries(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_get_delivery(loyalty_api_call_t *call);
 loyalty_store_result_t loyalty_api_replay_delivery(loyalty_api_call_t *call);
+loyalty_store_result_t loyalty_api_replay_deliveries(loyalty_api_call_t *call);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The commands by which a delivery changes; each belongs to a transaction of
- * its caller's.
+ * A delivery's body, and the commands by which it changes; each belongs to a
+ * transaction of its caller's.
  */
 
 #include "loyalty_hook.h"
@@ -63,6 +63,44 @@ loyalty_hook_read(const redisReply *reply, loyalty_str_t id,
     }
 
     return hook->state.len != 0;
+}
+
+char *
+loyalty_hook_join(const loyalty_str_t *parts, size_t n, loyalty_arena_t *arena)
+{
+    size_t i, len = 1;
+    char *text, *p;
+
+    for (i = 0; i < n; i++) {
+        len += parts[i].len;
+    }
+
+    text = p = loyalty_alloc(arena, len);
+    for (i = 0; text != NULL && i < n; i++) {
+        if (parts[i].len != 0) {
+            memcpy(p, parts[i].data, parts[i].len);
+            p += parts[i].len;
+        }
+    }
+
+    return text;
+}
+
+char *
+loyalty_hook_body(loyalty_str_t id, loyalty_str_t type, loyalty_str_t site,
+                  loyalty_instant_t at, loyalty_str_t data,
+                  loyalty_arena_t *arena)
+{
+    char instant[LOYALTY_INSTANT_SIZE];
+    const loyalty_str_t parts[] = {
+        loyalty_str("{\"id\":\""), id, loyalty_str("\",\"type\":\""), type,
+        loyalty_str("\",\"site\":\""), site,
+        loyalty_str("\",\"at\":\""),
+        {instant, loyalty_instant_format(at, instant)},
+        loyalty_str("\",\"data\":"), data, loyalty_str("}"),
+    };
+
+    return loyalty_hook_join(parts, sizeof(parts) / sizeof(parts[0]), arena);
 }
 
 static void

@@ -20,11 +20,14 @@
 
 #include "loyalty_store.h"
 
-/* "MS-SEQ.WEBHOOK", or "post-MS-SEQ". */
+/* "MS-SEQ.WEBHOOK", "test-HEX.WEBHOOK" or "post-MS-SEQ". */
 #define LOYALTY_HOOK_ID_MAX (42 + LOYALTY_ID_MAX)
 
 /* Of what the edge could not post; has no webhook. */
 #define LOYALTY_HOOK_ORDER_POST "order.post"
+
+/* What staff asked for, to see whether it arrives. */
+#define LOYALTY_HOOK_TEST "webhook.test"
 
 typedef struct {
     loyalty_str_t id;
@@ -44,6 +47,16 @@ loyalty_hook_is_order(const loyalty_hook_t *hook)
 /* HGETALL of one; false: there is none.  Strings point into the reply. */
 bool loyalty_hook_read(const redisReply *reply, loyalty_str_t id,
                        loyalty_hook_t *hook);
+
+/* One after another, in the arena, terminated; NULL without memory. */
+char *loyalty_hook_join(const loyalty_str_t *parts, size_t n,
+                        loyalty_arena_t *arena);
+
+/* {"id","type","site","at","data"}, terminated; NULL without memory.  `data` is
+ * JSON, and neither id, type nor site needs escapes. */
+char *loyalty_hook_body(loyalty_str_t id, loyalty_str_t type,
+                        loyalty_str_t site, loyalty_instant_t at,
+                        loyalty_str_t data, loyalty_arena_t *arena);
 
 /* Appended to the caller's MULTI: a new one, due at `now`. */
 void loyalty_hook_create(const loyalty_hook_t *hook, loyalty_instant_t now,

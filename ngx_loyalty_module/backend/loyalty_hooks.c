@@ -38,27 +38,6 @@ loyalty_hooks_execute(loyalty_hooks_t *hooks)
                               &hooks->tools.commands);
 }
 
-char *
-loyalty_hooks_join(loyalty_hooks_t *hooks, const loyalty_str_t *parts, size_t n)
-{
-    size_t i, len = 1;
-    char *text, *p;
-
-    for (i = 0; i < n; i++) {
-        len += parts[i].len;
-    }
-
-    text = p = loyalty_alloc(&hooks->arena, len);
-    for (i = 0; text != NULL && i < n; i++) {
-        if (parts[i].len != 0) {
-            memcpy(p, parts[i].data, parts[i].len);
-            p += parts[i].len;
-        }
-    }
-
-    return text;
-}
-
 static loyalty_store_result_t
 deliver_due(loyalty_hooks_t *hooks, const redisReply *due, int64_t until,
             int *rest)

@@ -216,9 +216,9 @@ loyalty_hooks_post(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
         return LOYALTY_STORE_OK;
     }
 
-    url = loyalty_hooks_join(
-        hooks, (loyalty_str_t[]){*target, order ? hook->uri : loyalty_str_null},
-        2);
+    url = loyalty_hook_join(
+        (loyalty_str_t[]){*target, order ? hook->uri : loyalty_str_null}, 2,
+        &hooks->arena);
     if (url == NULL
         || (!order
             && loyalty_webhook_sign(secret, loyalty_apply_clock(), hook->body,

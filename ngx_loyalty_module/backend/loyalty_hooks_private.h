@@ -42,10 +42,6 @@ loyalty_store_result_t loyalty_hooks_call(loyalty_hooks_t *hooks,
                                           loyalty_replies_t *replies);
 loyalty_store_result_t loyalty_hooks_execute(loyalty_hooks_t *hooks);
 
-/* In the arena, terminated; NULL without memory. */
-char *loyalty_hooks_join(loyalty_hooks_t *hooks, const loyalty_str_t *parts,
-                         size_t n);
-
 /* Reads of the streams, appended. */
 void loyalty_hooks_command_streams(loyalty_hooks_t *hooks);
 

@@ -49,30 +49,18 @@ field_of(const redisReply *entry, const char *wanted)
     return loyalty_str_null;
 }
 
-/* {"id","type","site","at","data"}; none of the first four needs escapes. */
-static char *
-make_body(loyalty_hooks_t *hooks, loyalty_str_t id, loyalty_str_t type,
-          loyalty_str_t data)
+/* The instant of a stream's entry, "MS-SEQ". */
+static loyalty_instant_t
+instant_of(loyalty_str_t id)
 {
     const char *dash = memchr(id.data, '-', id.len);
-    char at[LOYALTY_INSTANT_SIZE];
     int64_t ms = 0;
 
-    if (dash == NULL
-        || !loyalty_str_int((loyalty_str_t){id.data, (size_t)(dash - id.data)},
-                            &ms)) {
-        return NULL;
-    }
+    (void)loyalty_str_int(
+        (loyalty_str_t){id.data, dash == NULL ? 0 : (size_t)(dash - id.data)},
+        &ms);
 
-    const loyalty_str_t parts[] = {
-        loyalty_str("{\"id\":\""), id, loyalty_str("\",\"type\":\""), type,
-        loyalty_str("\",\"site\":\""), hooks->scope.site,
-        loyalty_str("\",\"at\":\""),
-        {at, loyalty_instant_format(ms, at)},
-        loyalty_str("\",\"data\":"), data, loyalty_str("}"),
-    };
-
-    return loyalty_hooks_join(hooks, parts, sizeof(parts) / sizeof(parts[0]));
+    return ms;
 }
 
 static loyalty_store_result_t
@@ -94,8 +82,11 @@ take_event(loyalty_hooks_t *hooks, loyalty_str_t id, const redisReply *entry,
 
         const loyalty_str_t parts[] = {id, loyalty_str("."), webhook->id};
 
-        body = body != NULL ? body : make_body(hooks, id, type, data);
-        name = loyalty_hooks_join(hooks, parts, 3);
+        if (body == NULL) {
+            body = loyalty_hook_body(id, type, hooks->scope.site,
+                                     instant_of(id), data, &hooks->arena);
+        }
+        name = loyalty_hook_join(parts, 3, &hooks->arena);
         if (body == NULL || name == NULL) {
             return LOYALTY_STORE_MEMORY;
         }
@@ -118,7 +109,7 @@ take_post(loyalty_hooks_t *hooks, loyalty_str_t id, const redisReply *entry,
           loyalty_instant_t now)
 {
     const loyalty_str_t parts[] = {loyalty_str("post-"), id};
-    char *name = loyalty_hooks_join(hooks, parts, 2);
+    char *name = loyalty_hook_join(parts, 2, &hooks->arena);
     loyalty_hook_t hook = {
         .type = loyalty_str(LOYALTY_HOOK_ORDER_POST),
         .key = field_of(entry, "i"),

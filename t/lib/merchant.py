@@ -1,14 +1,13 @@
 """A merchant's system that is told by webhooks: a server that answers as the
 path says, and what a test asks of the back end about it."""
 
-import hashlib
-import hmac
 import http.server
 import json
 import threading
 import time
 
 from backend import SITE
+from demo import ROOT
 
 EVENTS = ["order.applied", "status.up", "status.down", "points.added",
           "points.expired", "offer.redeemed", "message.sent",
@@ -115,13 +114,25 @@ def wait(tap, condition, name, seconds=15):
     tap.ok(good, name, Merchant.seen[-3:])
 
 
+def readme_example():
+    """The function by which the README has merchants check a signature."""
+    text = (ROOT / "README.md").read_text()
+    found = {}
+    exec(text.split("```python\n")[1].split("```")[0], found)
+    return found["is_ours"]
+
+
+IS_OURS = readme_example()
+
+
 def is_signed(key, headers, body):
-    parts = dict(part.split("=", 1)
-                 for part in headers["Loyalty-Signature"].split(","))
-    wanted = hmac.new(key.encode(), parts["t"].encode() + b"." + body,
-                      hashlib.sha256).hexdigest()
-    return (hmac.compare_digest(wanted, parts["v1"])
-            and abs(time.time() - int(parts["t"])) < 60)
+    """By its own key and no other, and nothing but what was signed."""
+    header = headers["Loyalty-Signature"]
+    second, _, rest = header[2:].partition(",")
+    return (IS_OURS(key, header, body)
+            and not IS_OURS(key + "x", header, body)
+            and not IS_OURS(key, header, body + b" ")
+            and not IS_OURS(key, f"t={int(second) - 1},{rest}", body))
 
 
 def events(path):
