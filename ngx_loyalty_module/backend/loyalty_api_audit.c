@@ -11,6 +11,7 @@
  */
 
 #include "loyalty_api_call.h"
+#include "loyalty_personal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,19 +33,16 @@ loyalty_api_audit_forget(loyalty_api_call_t *call)
 static json_t *
 impersonal(const loyalty_api_call_t *call, json_t *object)
 {
-    static const char *const personal[] = {
-        "email", "phone", "name", "messenger_id", "line_id", "attributes",
-    };
-    json_t *copy;
-    size_t i;
+    json_t *copy = loyalty_impersonal(object), *value;
+    const char *key;
+    void *next;
 
-    if (!loyalty_str_eq(call->segments[2], loyalty_str("members"))) {
-        return json_incref(object);
-    }
-
-    copy = json_copy(object);
-    for (i = 0; i < sizeof(personal) / sizeof(personal[0]); i++) {
-        json_object_del(copy, personal[i]);
+    if (loyalty_str_eq(call->segments[2], loyalty_str("members"))) {
+        json_object_foreach_safe(copy, next, key, value) {
+            if (loyalty_is_personal(key)) {
+                json_object_del(copy, key);
+            }
+        }
     }
 
     return copy;

@@ -576,6 +576,13 @@ keep_answer(loyalty_api_call_t *call)
     loyalty_arg(&call->session->commands, value);
     loyalty_arg_text(&call->session->commands, "EX");
     loyalty_arg_int(&call->session->commands, ANSWER_SECONDS);
+
+    if (call->person.len != 0) {
+        loyalty_api_command(call, "SADD", "ik", call->person, 1);
+        loyalty_arg(&call->session->commands, call->request->idempotency_key);
+        loyalty_api_command(call, "EXPIRE", "ik", call->person, 1);
+        loyalty_arg_int(&call->session->commands, ANSWER_SECONDS);
+    }
 }
 
 loyalty_store_result_t

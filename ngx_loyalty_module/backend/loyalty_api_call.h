@@ -64,6 +64,7 @@ typedef struct {
     loyalty_api_caller_t caller;
     char who[LOYALTY_API_WHO_MAX]; /* the token's name, the account's e-mail */
     char fingerprint[65]; /* of an idempotent request; empty: it is not */
+    loyalty_str_t person; /* whom the answer is about, if it says who it is */
 
     /* For the audit, set by a handler before it commits: the object as it was
      * and as it is, each a reference or NULL. */
@@ -178,8 +179,10 @@ loyalty_store_result_t loyalty_api_preset_job(loyalty_api_call_t *call,
                                               loyalty_instant_t due,
                                               int64_t total);
 
-/* Appends to session->commands, which is MULTI ..., that a job is cancelled. */
-void loyalty_api_write_cancel(loyalty_api_call_t *call, loyalty_str_t id);
+/* Appends to session->commands, which is MULTI ..., that a job is cancelled.
+ * What of its params, or NULL, is not personal stays. */
+void loyalty_api_write_cancel(loyalty_api_call_t *call, loyalty_str_t id,
+                              const json_t *params);
 
 /* Adds json (its reference is taken) or NULL under a name, unless it has no
  * value; strings that are empty are left out. */

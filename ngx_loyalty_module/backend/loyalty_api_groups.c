@@ -283,7 +283,7 @@ delete(loyalty_api_call_t *call, const loyalty_group_t *group)
     loyalty_commands_reset(commands);
     loyalty_command(commands, "MULTI", 1);
     if (!group->ready) {
-        loyalty_api_write_cancel(call, group->job);
+        loyalty_api_write_cancel(call, group->job, NULL);
     }
     loyalty_recipients_write(call, group->id, order.id);
     loyalty_job_create(&order, &call->scope, commands);

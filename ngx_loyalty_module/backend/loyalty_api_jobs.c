@@ -4,8 +4,10 @@
 
 #include "loyalty_api_call.h"
 #include "loyalty_job.h"
+#include "loyalty_personal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 loyalty_store_result_t
 loyalty_api_create_job(loyalty_api_call_t *call, const char *kind,
@@ -184,9 +186,18 @@ loyalty_api_get_job(loyalty_api_call_t *call)
 }
 
 void
-loyalty_api_write_cancel(loyalty_api_call_t *call, loyalty_str_t id)
+loyalty_api_write_cancel(loyalty_api_call_t *call, loyalty_str_t id,
+                         const json_t *params)
 {
     loyalty_commands_t *commands = &call->session->commands;
+    json_t *shown = loyalty_impersonal(params);
+    char *text = json_dumps(shown, JSON_COMPACT);
+
+    loyalty_api_command(call, "HSET", "j", id, 2);
+    loyalty_arg_text(commands, "params");
+    loyalty_arg_text(commands, text != NULL ? text : "{}");
+    free(text);
+    json_decref(shown);
 
     loyalty_api_command(call, "HSET", "j", id, 4);
     loyalty_arg_text(commands, "state");
@@ -219,7 +230,8 @@ loyalty_api_cancel_job(loyalty_api_call_t *call)
             loyalty_api_no_content(call);
             loyalty_commands_reset(&call->session->commands);
             loyalty_command(&call->session->commands, "MULTI", 1);
-            loyalty_api_write_cancel(call, call->segments[3]);
+            loyalty_api_write_cancel(call, call->segments[3],
+                                     json_object_get(json, "params"));
             result = loyalty_api_commit(call);
         }
     }

@@ -2,6 +2,7 @@
  * A member: made, read, changed, deleted.
  */
 
+#include "loyalty_api_erase.h"
 #include "loyalty_api_call.h"
 #include "loyalty_member_edit.h"
 
@@ -209,6 +210,7 @@ loyalty_api_create_member(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
+    call->person = id;
     slot->member.registered = true;
     slot->member.signed_up_at = call->now;
 
@@ -288,6 +290,7 @@ loyalty_api_delete_member(loyalty_api_call_t *call)
 {
     loyalty_store_result_t result;
     loyalty_member_slot_t *slot;
+    loyalty_api_erase_t erase;
     bool erased = loyalty_api_flag(call, "erase");
     loyalty_str_t id;
 
@@ -312,7 +315,19 @@ loyalty_api_delete_member(loyalty_api_call_t *call)
 
     slot->changed = true;
     loyalty_api_no_content(call);
-    loyalty_api_begin(call);
 
-    return loyalty_api_commit(call);
+    if (!erased) {
+        loyalty_api_begin(call);
+        return loyalty_api_commit(call);
+    }
+
+    result = loyalty_api_erase_read(call, id, &erase);
+    if (result == LOYALTY_STORE_OK) {
+        loyalty_api_begin(call);
+        loyalty_api_erase_write(call, id, &erase);
+        result = loyalty_api_commit(call);
+    }
+    loyalty_api_erase_free(&erase);
+
+    return result;
 }

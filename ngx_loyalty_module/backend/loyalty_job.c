@@ -3,6 +3,7 @@
  */
 
 #include "loyalty_job.h"
+#include "loyalty_personal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -300,11 +301,14 @@ write_next(const loyalty_job_t *job, loyalty_commands_t *commands)
 {
     const loyalty_job_next_t *next = &job->next;
     bool over = next->finished || next->error != NULL;
+    bool filtered = over && json_object_get(job->params, "filter") != NULL;
+    json_t *params;
     const char *state = next->error != NULL ? "failed"
                         : next->finished    ? "done" : "running";
 
     loyalty_command(commands, "HSET",
-                    2 + 2 * (5 + job->queued + over + (next->result != NULL)));
+                    2 + 2 * (5 + job->queued + over + filtered
+                             + (next->result != NULL)));
     loyalty_arg_key(commands, &job->scope, "j", job->id);
     loyalty_arg_text(commands, "state");
     loyalty_arg_text(commands, state);
@@ -318,6 +322,12 @@ write_next(const loyalty_job_t *job, loyalty_commands_t *commands)
     }
     if (next->result != NULL) {
         write_json(commands, "result", next->result);
+    }
+
+    if (filtered) {
+        params = loyalty_impersonal(job->params);
+        write_json(commands, "params", params);
+        json_decref(params);
     }
 
     if (over) {

@@ -9,7 +9,10 @@
 #include "loyalty_group.h"
 #include "loyalty_job_kinds.h"
 #include "loyalty_member_edit.h"
+#include "loyalty_personal.h"
 #include "loyalty_recipients.h"
+
+#include <stdlib.h>
 
 static loyalty_str_t
 group_of(const loyalty_job_t *job)
@@ -56,11 +59,18 @@ static void
 freeze(loyalty_job_t *job, loyalty_commands_t *writes)
 {
     json_t *members = json_object_get(loyalty_job_result(job), "members");
+    json_t *filter = loyalty_impersonal(json_object_get(job->params,
+                                                        "filter"));
+    char *text = json_dumps(filter, JSON_COMPACT | JSON_ENCODE_ANY);
 
-    loyalty_command(writes, "HSET", 4);
+    loyalty_command(writes, "HSET", 6);
     loyalty_arg_key(writes, &job->scope, "g", group_of(job));
     loyalty_arg_text(writes, "count");
     loyalty_arg_int(writes, json_integer_value(members));
+    loyalty_arg_text(writes, "filter");
+    loyalty_arg_text(writes, text != NULL ? text : "null");
+    free(text);
+    json_decref(filter);
 }
 
 static loyalty_store_result_t

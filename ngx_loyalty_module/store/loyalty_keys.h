@@ -66,6 +66,7 @@
  *   loyalty:cd:{site}                 hash    coupon code -> whose, used by
  *   loyalty:cl:{site}:OFFER           zset    codes of an offer, lexical
  *   loyalty:i:{site}:key              string  idempotency answers, 24 h
+ *   loyalty:ik:{site}:member          set     keys of answers about a person
  *   loyalty:sites                     set     site ids
  *   loyalty:tokens                    hash    sha256 -> scopes
  *   loyalty:staff                     hash    e-mail -> account, JSON
