@@ -298,6 +298,16 @@ def test_smtp(program, folder):
         answer = deliver.send()
         TAP.ok(answer["result"] == "passing", "no server: it may pass", answer)
 
+    whole = Controller(post, hostname="127.0.0.1", port=free_port(),
+                       ssl_context=context)
+    whole.start()
+    smtps = {"url": f"smtps://localhost:{whole.port}", "ca_file": "cert.pem"}
+    with Deliver(program, folder, {"email": {"smtp": smtps}}) as deliver:
+        answer = deliver.send(text="over TLS")
+        TAP.ok(answer["result"] == "sent" and b"over TLS"
+               in post.mails[-1][2].content, "TLS from the start", answer)
+    whole.stop()
+
     plain = Server(post, None)
     plain.start()
     smtp = {"url": f"smtp://127.0.0.1:{plain.port}"}

@@ -161,6 +161,19 @@ Accept-Language: fr-CA
 
 
 
+=== a link that has expired says so, and changes nothing
+--- config eval: $::config
+--- request eval
+["GET /t/u/" . main::bye_token(expires => Loyalty::now() - 1),
+ "POST /t/u/" . main::bye_token(expires => Loyalty::now() - 1)]
+--- more_headers
+Accept-Language: fr
+--- error_code eval: [404, 404]
+--- response_body_like eval: [('expiré') x 2]
+--- stream eval: ""
+
+
+
 === one click of a mail program unsubscribes
 --- config eval: $::config
 --- request eval

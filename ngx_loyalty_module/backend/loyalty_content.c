@@ -206,11 +206,12 @@ member_of(json_t *object, const char *name)
 
 static void
 send_one(const loyalty_job_t *job, const loyalty_member_t *member,
-         loyalty_channel_t channel, loyalty_commands_t *writes)
+         loyalty_channel_t channel, bool opted_in, loyalty_commands_t *writes)
 {
     char id[LOYALTY_MESSAGE_ID_SIZE];
     loyalty_message_t message = {
         .content = job->id,
+        .opted_in = opted_in,
         .member = member->id,
         .channel = channel,
         .created_at = job->now,
@@ -230,6 +231,7 @@ loyalty_content_reach(loyalty_job_t *job, const json_t *params,
     unsigned bits = channel_bits(json_object_get(params, "channels"));
     const char *consent = json_string_value(json_object_get(params,
                                                             "consent"));
+    bool opted_in = consent == NULL || strcmp(consent, "all") != 0;
     json_t *result = loyalty_job_result(job);
     loyalty_rule_result_t reached;
     const char *name;
@@ -241,9 +243,7 @@ loyalty_content_reach(loyalty_job_t *job, const json_t *params,
         }
 
         name = loyalty_channel_name(channels[i]);
-        reached = loyalty_member_reach(member, channels[i],
-                                       consent == NULL
-                                           || strcmp(consent, "all") != 0);
+        reached = loyalty_member_reach(member, channels[i], opted_in);
         if (reached != LOYALTY_RULE_FIRED) {
             count(member_of(member_of(result, "blocked"), name),
                   loyalty_rule_result_name(reached));
@@ -252,7 +252,7 @@ loyalty_content_reach(loyalty_job_t *job, const json_t *params,
 
         count(member_of(result, "reach"), name);
         if (send) {
-            send_one(job, member, channels[i], writes);
+            send_one(job, member, channels[i], opted_in, writes);
         }
     }
 }

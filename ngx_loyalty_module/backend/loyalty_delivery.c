@@ -215,7 +215,9 @@ compose(loyalty_delivery_t *delivery, const loyalty_way_t *way,
 
     *full = *envelope;
     if (full->sender_address.len == 0) {
-        full->sender_address = way->sender_address;
+        full->sender_address = way->sender_address.len != 0
+                                   ? way->sender_address
+                                   : envelope->spare_address;
     }
     if (full->sender_name.len == 0) {
         full->sender_name = way->sender_name;

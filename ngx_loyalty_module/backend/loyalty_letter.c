@@ -405,6 +405,7 @@ redirect(writer_t *writer, loyalty_envelope_t *envelope)
         envelope->channel = LOYALTY_CHANNEL_EMAIL;
         envelope->sender_name = loyalty_str_null;
         envelope->sender_address = loyalty_str_null;
+        envelope->spare_address = test;
     }
 
     return LOYALTY_OK;

@@ -205,7 +205,8 @@ pack(const loyalty_letter_t *letter, const loyalty_sending_t *sending,
     loyalty_envelope_t *envelope = &flight->parcel.envelope;
     loyalty_str_t *texts[] = {&envelope->site, &envelope->id, &envelope->to,
                               &envelope->sender_name,
-                              &envelope->sender_address, &envelope->subject};
+                              &envelope->sender_address,
+                              &envelope->spare_address, &envelope->subject};
     loyalty_status_t rc;
     size_t i;
 

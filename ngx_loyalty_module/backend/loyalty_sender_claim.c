@@ -48,7 +48,8 @@ reason_to_block(const loyalty_sender_t *sender, const loyalty_rule_t *rule,
     bool consents = (member->consent & (unsigned)sending->channel) != 0;
     loyalty_blocked_t reach = loyalty_blocked_of(loyalty_member_reach(
         member, sending->channel,
-        rule != NULL && rule->filter == LOYALTY_RULE_OPTED_IN));
+        sending->opted_in
+            || (rule != NULL && rule->filter == LOYALTY_RULE_OPTED_IN)));
 
     if (reach == LOYALTY_BLOCKED_DELETED) {
         return reach;

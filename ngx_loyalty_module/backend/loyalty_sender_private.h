@@ -25,6 +25,7 @@ typedef struct {
     loyalty_instant_t created_at, first_try;
     int64_t tries;
     bool given;
+    bool opted_in; /* only with consent */
 } loyalty_sending_t;
 
 typedef enum {

@@ -58,6 +58,8 @@ loyalty_sending_read(const redisReply *reply, loyalty_sending_t *sending)
             sending->tries = number;
         } else if (loyalty_str_eq(name, loyalty_str("g"))) {
             sending->given = true;
+        } else if (loyalty_str_eq(name, loyalty_str("i"))) {
+            sending->opted_in = true;
         }
     }
 

@@ -14,6 +14,7 @@ typedef struct {
     loyalty_str_t to;
     loyalty_str_t sender_name;
     loyalty_str_t sender_address; /* e-mail: required; else as the way needs */
+    loyalty_str_t spare_address;  /* where neither this nor the way has one */
     loyalty_str_t subject;        /* e-mail */
     loyalty_str_t text;
     loyalty_str_t html;            /* e-mail; one of text and html is there */

@@ -109,6 +109,7 @@ ngx_http_loyalty_answer_notice(ngx_http_request_t *r, ngx_uint_t status,
         "<title>%s</title>\n"
         "<style>body{font:1.125rem/1.5 sans-serif;max-width:30rem;"
         "margin:3rem auto;padding:0 1rem;color:#1f2937;background:#fff}"
+        "h1{font-size:1.75rem;line-height:1.25;margin:0 0 1rem}"
         "button{font:inherit;min-height:3rem;padding:.5rem 1.5rem;"
         "color:#fff;background:#1d4ed8;border:2px solid #1d4ed8;"
         "border-radius:.25rem}"

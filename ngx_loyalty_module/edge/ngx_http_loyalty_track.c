@@ -76,7 +76,7 @@ static const ngx_http_loyalty_notice_t  ngx_http_loyalty_track_notices[] = {
         "Vous ne souhaitez plus recevoir ces messages ?" },
       { "Unsubscribe", "Se désabonner" } },
 
-    { { "You are unsubscribed", "Vous êtes désabonné" },
+    { { "You are unsubscribed", "Désabonnement confirmé" },
       { "You will get no more of these messages.",
         "Vous ne recevrez plus ces messages." },
       { NULL, NULL } },
@@ -87,8 +87,10 @@ static const ngx_http_loyalty_notice_t  ngx_http_loyalty_track_notices[] = {
       { "Unsubscribe", "Se désabonner" } },
 
     { { "This link is not valid", "Ce lien n’est pas valide" },
-      { "Please open the link in the message again.",
-        "Veuillez ouvrir à nouveau le lien du message." },
+      { "It has expired, or a part of it is missing. Please open the link of "
+        "a newer message.",
+        "Il a expiré ou il est incomplet. Veuillez ouvrir le lien d’un "
+        "message plus récent." },
       { NULL, NULL } }
 };
 

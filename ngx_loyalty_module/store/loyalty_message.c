@@ -191,7 +191,7 @@ loyalty_message_write(const loyalty_message_t *message,
         {"o", message->order},
         {"ct", message->content},
     };
-    size_t i, n = 2 + (message->mark != 0);
+    size_t i, n = 2 + (message->mark != 0) + message->opted_in;
 
     for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         n += texts[i].text.len != 0;
@@ -207,6 +207,10 @@ loyalty_message_write(const loyalty_message_t *message,
     if (message->mark != 0) {
         loyalty_arg_text(commands, "n");
         loyalty_arg_int(commands, message->mark);
+    }
+    if (message->opted_in) {
+        loyalty_arg_text(commands, "i");
+        loyalty_arg_text(commands, "1");
     }
     loyalty_arg_text(commands, "a");
     loyalty_arg_int(commands, message->created_at);

@@ -12,7 +12,8 @@
  *   mg:{site}:MESSAGE  hash  s state, r rule, m member, o order, n mark,
  *                            c channel, a created, d due, y tries, f first try,
  *                            b reason, e error, x provider's id, t sent at,
- *                            ct content, g 1: what it gives is given,
+ *                            ct content, i 1: only with consent (where there
+ *                            is no rule), g 1: what it gives is given,
  *                            k coupon code, p opens, q machine opens, l clicks,
  *                            u unsubscribed, v orders converted, w revenue
  *   ob:{site}:CHANNEL  zset  pending messages by the instant of the next try
@@ -75,6 +76,7 @@ typedef struct {
     loyalty_str_t id;
     loyalty_str_t rule;
     loyalty_str_t content; /* id of ct, where there is no rule */
+    bool opted_in;         /* only with consent, where there is no rule */
     loyalty_str_t member;
     loyalty_str_t order;
     int64_t mark;
