@@ -263,6 +263,16 @@ put_text(char *p, loyalty_str_t text)
     return p;
 }
 
+/* What never has anything to escape. */
+static char *
+put_plain(char *p, loyalty_str_t text)
+{
+    *p++ = '"';
+    p = put_bytes(p, text.data, text.len);
+    *p++ = '"';
+    return p;
+}
+
 static char *
 put_integer(char *p, int64_t value)
 {
@@ -316,10 +326,10 @@ write_event(const loyalty_order_event_t *event, loyalty_str_t status,
 
     p = put_text(put(p, "{\"order_id\":"), event->order_id);
     p = put_text(put(p, ",\"member_id\":"), event->member_id);
-    p = put_text(put(p, ",\"status\":"), status);
-    p = put_text(put(p, ",\"placed_at\":"), placed_at);
-    p = put_text(put(p, ",\"occurred_at\":"), occurred_at);
-    p = put_text(put(p, ",\"currency\":"), event->currency);
+    p = put_plain(put(p, ",\"status\":"), status);
+    p = put_plain(put(p, ",\"placed_at\":"), placed_at);
+    p = put_plain(put(p, ",\"occurred_at\":"), occurred_at);
+    p = put_plain(put(p, ",\"currency\":"), event->currency);
     p = put_integer(put(p, ",\"total\":"), event->total);
     p = put(p, ",\"lines\":[");
     for (size_t i = 0; i < event->nlines; i++) {
