@@ -333,6 +333,35 @@ read_instant(compiler_t *c, json_t *value, size_t place, node_t *node)
     }
 }
 
+static bool
+is_segment(loyalty_str_t name)
+{
+    unsigned bit;
+
+    for (bit = 1; bit <= LOYALTY_SEGMENT_RECURRING; bit <<= 1) {
+        if (loyalty_str_eq(name, loyalty_str_from(loyalty_segment_name(
+                                     (loyalty_segment_t)bit)))) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+static void
+check_segments(compiler_t *c, size_t place, const node_t *node)
+{
+    size_t i;
+
+    for (i = 0; i < node->ntexts; i++) {
+        if (!is_segment(node->texts[i])) {
+            complain(c, place, "value",
+                     "must be new, recurring, at_risk or vip");
+            return;
+        }
+    }
+}
+
 static void
 read_value(compiler_t *c, json_t *json, size_t place, node_t *node)
 {
@@ -364,6 +393,9 @@ read_value(compiler_t *c, json_t *json, size_t place, node_t *node)
 
     } else {
         read_texts(c, value, place, node);
+        if (node->field == FIELD_SEGMENTS && !c->out_of_memory) {
+            check_segments(c, place, node);
+        }
     }
 }
 

@@ -188,6 +188,8 @@ mistakes_are_all_named_with_their_place(void **state)
         {IS("id", "eq", "7"), {"/value"}},
         {IS("id", "in", "\"x\""), {"/value"}},
         {IS("id", "in", "[7]"), {"/value"}},
+        {IS("segments", "has", "\"rich\""), {"/value"}},
+        {IS("segments", "has_any", "[\"vip\",\"VIP\"]"), {"/value"}},
         {IS("registered", "eq", "1"), {"/value"}},
         {IS("order_count", "eq", "1.5"), {"/value"}},
         {IS("last_order_at", "before", "\"soon\""), {"/value"}},
