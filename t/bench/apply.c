@@ -2,9 +2,11 @@
  * Order events applied per second, beside Redis taking the very same commands
  * ready-made, in the same sends.  "metric value" lines.
  *
- *   bench SOCKET EVENTS [SITE]     EVENTS: one order event as JSON a line
+ *   bench SOCKET EVENTS [SITE [ROUNDS]]     EVENTS: an order event as JSON a line
  *
  * SITE is there already; without it, one is made in an emptied Redis.
+ * apply_cpu_ratio is of processor time, which other load hardly changes: that of
+ * Redis alone to that of Redis and the applying process.
  *
  * The link's send is wrapped (ld --wrap): what goes over the wire while the
  * stream is applied is kept, and sent again to a Redis in the same state, from
@@ -219,16 +221,75 @@ replay(redisContext *redis, size_t last)
     return seconds() - began;
 }
 
+/* Seconds of its own processor time that Redis has used. */
+static double
+redis_cpu(redisContext *redis)
+{
+    static const char *const names[] = {"used_cpu_sys_main_thread:",
+                                        "used_cpu_user_main_thread:"};
+    redisReply *reply = redisCommand(redis, "INFO cpu");
+    double sum = 0;
+    const char *at;
+    size_t i;
+
+    for (i = 0; reply != NULL && i < 2; i++) {
+        at = strstr(reply->str, names[i]);
+        sum += at != NULL ? atof(at + strlen(names[i])) : 0;
+    }
+    must(redis, reply);
+
+    return sum;
+}
+
+/* Applies the stream, and what that took again: Redis is then as before. */
+static void
+measure(redisContext *redis, char *socket, size_t n)
+{
+    size_t last, i, commands = 0, bytes = 0, batches = 0;
+    double applied, replayed, own, cpu, alone;
+
+    nsends = 0;
+    cpu = redis_cpu(redis);
+    own = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+    applied = apply(socket, &last);
+    own = read_clock(CLOCK_PROCESS_CPUTIME_ID) - own;
+    cpu = redis_cpu(redis) - cpu;
+    must(redis, redisCommand(redis, "DEBUG RELOAD NOSAVE"));
+    alone = redis_cpu(redis);
+    replayed = replay(redis, last);
+    alone = redis_cpu(redis) - alone;
+    must(redis, redisCommand(redis, "DEBUG RELOAD NOSAVE"));
+
+    for (i = 0; i < nsends; i++) {
+        if (i <= last && sends[i].exec) {
+            commands += sends[i].count;
+            bytes += sends[i].len;
+            batches++;
+        }
+        free(sends[i].data);
+    }
+
+    printf("apply_events_per_second %.0f\n", (double)n / applied);
+    printf("apply_redis_alone_per_second %.0f\n", (double)n / replayed);
+    printf("apply_ratio %.3f\n", replayed / applied);
+    printf("apply_cpu_ratio %.3f\n", alone / (cpu + own));
+    printf("apply_own_cpu_us_per_event %.1f\n", own / (double)n * 1e6);
+    printf("apply_redis_cpu_us_per_event %.1f\n", cpu / (double)n * 1e6);
+    printf("apply_events_per_batch %.1f\n", (double)n / (double)batches);
+    printf("apply_commands_per_event %.2f\n", (double)commands / (double)n);
+    printf("apply_bytes_per_event %.0f\n", (double)bytes / (double)n);
+}
+
 int
 main(int argc, char **argv)
 {
-    size_t n, last, i, commands = 0, bytes = 0, batches = 0;
-    char socket[512];
     redisContext *redis;
-    double applied, replayed, own;
+    char socket[512];
+    size_t n;
+    int i, rounds = argc == 5 ? atoi(argv[4]) : 1;
 
-    if (argc != 3 && argc != 4) {
-        fprintf(stderr, "usage: %s SOCKET EVENTS [SITE]\n", argv[0]);
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: %s SOCKET EVENTS [SITE [ROUNDS]]\n", argv[0]);
         return 2;
     }
 
@@ -242,28 +303,12 @@ main(int argc, char **argv)
     if (argc == 3) {
         make_site(redis);
     }
-    n = fill(redis, argv[2], argc == 4 ? argv[3] : "demo");
+    n = fill(redis, argv[2], argc > 3 ? argv[3] : "demo");
     must(redis, redisCommand(redis, "SAVE"));
-    own = read_clock(CLOCK_PROCESS_CPUTIME_ID);
-    applied = apply(socket, &last);
-    own = read_clock(CLOCK_PROCESS_CPUTIME_ID) - own;
-    must(redis, redisCommand(redis, "DEBUG RELOAD NOSAVE"));
-    replayed = replay(redis, last);
 
-    for (i = 0; i <= last; i++) {
-        commands += sends[i].exec ? sends[i].count : 0;
-        bytes += sends[i].exec ? sends[i].len : 0;
-        batches += sends[i].exec;
-        free(sends[i].data);
+    for (i = 0; i < rounds; i++) {
+        measure(redis, socket, n);
     }
-
-    printf("apply_events_per_second %.0f\n", (double)n / applied);
-    printf("apply_redis_alone_per_second %.0f\n", (double)n / replayed);
-    printf("apply_ratio %.3f\n", replayed / applied);
-    printf("apply_own_cpu_us_per_event %.1f\n", own / (double)n * 1e6);
-    printf("apply_events_per_batch %.1f\n", (double)n / (double)batches);
-    printf("apply_commands_per_event %.2f\n", (double)commands / (double)n);
-    printf("apply_bytes_per_event %.0f\n", (double)bytes / (double)n);
 
     redisFree(redis);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Order events applied per second (t/bench/apply.c), over a month of real
 # orders, medians of five runs:  t/bench/apply.sh [orders.jsonl.gz...], or
-# `build` alone.
+# `build` alone, of t/bench/letter.c too.
 # Redis is set as conf/redis.conf has it: every transaction is on disk.
 
 . "$(dirname "$0")/../../scripts/common.sh"
@@ -14,6 +14,11 @@ cc -std=c11 -D_GNU_SOURCE -O2 -I"$module/core" -I"$module/store" \
     "$module"/store/*.c "$module"/backend/loyalty_apply*.c \
     -Wl,--wrap=loyalty_link_send -o "$BUILD/bench/apply" \
     -l:libhiredis.a -ljansson -lpcre2-8 -lcrypto -licui18n -licuuc
+cc -std=c11 -D_GNU_SOURCE -O2 -I"$module/core" -I"$module/store" \
+    -I"$module/backend" -I"$module/edge" "$ROOT/t/bench/letter.c" \
+    "$module"/core/*.c "$module/edge/loyalty_format.c" \
+    "$module/backend/loyalty_letter.c" -o "$BUILD/bench/letter" \
+    -ljansson -lpcre2-8 -lcrypto -licui18n -licuuc
 
 [ "${1-}" != build ] || exit 0
 [ $# -gt 0 ] || set -- "$ROOT/../shared/data/online-retail/orders-2010-12.jsonl.gz"
