@@ -21,6 +21,7 @@ class Merchant(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     seen = []
+    down = False  # 503, whatever the path
     lock = threading.Lock()
 
     def do_POST(self):
@@ -28,7 +29,7 @@ class Merchant(http.server.BaseHTTPRequestHandler):
         with self.lock:
             self.seen.append((self.path, dict(self.headers), body))
             count = sum(path == self.path for path, *_ in self.seen)
-        status = 200
+        status = 503 if self.down else 200
         if self.path.startswith("/slow") or (self.path.startswith("/late")
                                              and count == 1):
             time.sleep(3)
