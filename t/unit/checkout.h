@@ -20,6 +20,8 @@ static const char *const shop_offers =
     "  'limit_per_member': 1, 'discount': {'kind': 'amount', 'amount': 100}},"
     " {'id': 'gold', 'type': 'coupon', 'statuses': ['gold'],"
     "  'discount': {'kind': 'percent', 'percent': '10'}},"
+    " {'id': 'vips', 'type': 'coupon', 'segments': ['vip']},"
+    " {'id': 'team', 'type': 'coupon', 'groups': ['team']},"
     " {'id': 'late', 'type': 'reward', 'starts_at': '2026-06-01T00:00:00Z'},"
     " {'id': 'over', 'type': 'reward', 'ends_at': '2025-06-01T00:00:00Z'},"
     " {'id': 'draft', 'type': 'reward', 'state': 'draft'},"

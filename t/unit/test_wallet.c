@@ -59,6 +59,7 @@ what_cannot_be_bought_says_why(void **state)
         {"none", true, "not_found"},    {"late", true, "not_started"},
         {"over", true, "expired"},      {"draft", true, "not_published"},
         {"gold", true, "status"},       {"card", true, "not_for_sale"},
+        {"vips", true, "segment"},      {"team", true, "group"},
         {"three", true, "not_for_sale"}, {"three", false, "not_for_sale"},
         {"over", false, "expired"},     {"none", false, "not_found"},
         {"late", false, NULL},          {"draft", false, NULL},
@@ -187,6 +188,48 @@ applied_put_back_and_taken_away(void **state)
 
     /* Sold and taken away again unused: there are two to sell again. */
     assert_int_equal(used(&site, "mug"), 0);
+    close_site(&site);
+}
+
+static void
+a_coupons_own_code_comes_and_goes_with_it(void **state)
+{
+    loyalty_acquisition_t acquired = {.id = loyalty_str("e1"),
+                                      .offer = loyalty_str("team"),
+                                      .code = loyalty_str("TEAM-1"),
+                                      .expires_at = LOYALTY_NEVER,
+                                      .cause = {.at = NIGHT}};
+    loyalty_effects_t *effects;
+    loyalty_member_t *member;
+    site_t site;
+
+    (void)state;
+    open_site(&site);
+    member = &site.world.member;
+    effects = &site.world.effects;
+
+    assert_int_equal(loyalty_wallet_acquire(member, &site.world.program,
+                                            &acquired, &site.world.arena,
+                                            effects),
+                     LOYALTY_OK);
+    assert_int_equal(effects->ncodes, 1);
+    assert_true(loyalty_str_eq(effects->codes[0].code, acquired.code));
+    assert_true(loyalty_str_eq(effects->codes[0].member, member->id));
+    assert_true(loyalty_str_eq(effects->codes[0].entitlement, acquired.id));
+    assert_false(effects->codes[0].gone);
+
+    assert_int_equal(loyalty_wallet_change(member, &site.world.program,
+                                           LOYALTY_WALLET_REMOVE, acquired.id,
+                                           NIGHT, &site.world.arena, effects),
+                     LOYALTY_OK);
+    assert_int_equal(effects->ncodes, 1);
+    assert_true(effects->codes[0].gone);
+
+    acquired.id = loyalty_str("");
+    assert_int_equal(loyalty_wallet_acquire(member, &site.world.program,
+                                            &acquired, &site.world.arena,
+                                            effects),
+                     LOYALTY_ERROR_INVALID);
     close_site(&site);
 }
 
@@ -619,6 +662,7 @@ main(void)
         cmocka_unit_test(what_cannot_be_bought_says_why),
         cmocka_unit_test(a_full_wallet_forgets_what_is_over),
         cmocka_unit_test(applied_put_back_and_taken_away),
+        cmocka_unit_test(a_coupons_own_code_comes_and_goes_with_it),
         cmocka_unit_test(a_checkout_holds_and_its_order_redeems),
         cmocka_unit_test(a_cancelled_order_gives_all_of_it_back),
         cmocka_unit_test(a_guest_holds_what_is_limited),
