@@ -7,6 +7,7 @@ import email.policy
 import http.server
 import json
 import random
+import signal
 import sys
 import threading
 import time
@@ -514,22 +515,23 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     taken, requests, random = {}, 0, random.Random(1)
-    refuses = False
+    refuses = steady = False
+    pause = 0.02
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = self.headers["X-Line-Retry-Key"]
         Provider.requests += 1
-        time.sleep(0.02)
+        time.sleep(self.pause)
         if self.refuses:
             self.answer(400)
-        elif self.random.random() < 0.2:
+        elif not self.steady and self.random.random() < 0.2:
             self.answer(503)
         elif key in self.taken:
             self.answer(409)
         else:
             self.taken[key] = body["to"]
-            if self.random.random() < 0.1:
+            if not self.steady and self.random.random() < 0.1:
                 self.close_connection = True  # taken, and nobody hears of it
             else:
                 self.answer(200)
@@ -549,7 +551,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def adapter(port):
+def adapter(port, timeout=1):
     made = json.loads((ROOT / "conf/adapters/line.json").read_text())
     made["url"] = f"http://127.0.0.1:{port}/push"
     made["rate"] = 0
@@ -557,7 +559,7 @@ def adapter(port):
             "delivery.json": json.dumps({
                 "email": {"mailbox": "mail", "timeout": 1},
                 "line": {"adapter": "line.json", "secret_file": "token",
-                         "timeout": 1}})}
+                         "timeout": timeout}})}
 
 
 def soon(backend):
@@ -632,6 +634,39 @@ def test_retry():
     Provider.taken.clear()
 
 
+def test_reload(members=48):
+    """A reload waits for nobody's provider, and loses no outcome."""
+    server = provider()
+    Provider.steady, Provider.pause = True, 0.7
+    with Backend("loyalty_delivery FOLDER/delivery.json;",
+                 adapter(server.server_address[1], timeout=30)) as backend:
+        shop = Shop(backend, [rule("hi", "order_count", 1, channel="line",
+                                   template="line", sender_address=None)])
+        for i in range(members):
+            shop.member(f"m{i:02}", line_id=f"U{i:02}")
+        for i in range(members):
+            shop.order(f"m{i:02}", total=0)
+        old, began = backend.workers(), time.monotonic()
+        backend.nginx.send_signal(signal.SIGHUP)
+        backend.wait_for(lambda: not old & backend.workers(), "old workers")
+        took = time.monotonic() - began
+        TAP.ok(took < 2.5, "old workers go, whatever is on its way", took)
+        deadline = time.monotonic() + 30
+        while (shop.numbers()["sent"] < members
+               and time.monotonic() < deadline):
+            time.sleep(1.5)
+            soon(backend)
+        numbers = shop.numbers("hi")
+        TAP.ok((numbers["sent"], numbers["pending"], numbers["failed"])
+               == (members, 0, 0), "each is recorded once", numbers)
+        TAP.ok(sorted(Provider.taken.values())
+               == [f"U{i:02}" for i in range(members)],
+               "every member gets it", sorted(Provider.taken.values()))
+    server.shutdown()
+    Provider.steady, Provider.pause = False, 0.02
+    Provider.taken.clear()
+
+
 def test_kills(members=60):
     server = provider()
     with Backend("loyalty_delivery FOLDER/delivery.json;",
@@ -676,6 +711,7 @@ def main():
     test_backlog()
     test_many_opens()
     test_retry()
+    test_reload()
     test_kills()
     TAP.done()
 

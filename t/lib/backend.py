@@ -133,12 +133,15 @@ class Backend:
         return answer.status, (json.loads(text) if text and "json" in kind
                                and "nd" not in kind else text)
 
+    def workers(self):
+        return {int(pid) for pid in subprocess.run(
+            ["pgrep", "-P", str(self.nginx.pid)],
+            capture_output=True, text=True).stdout.split()}
+
     def kill_workers(self):
-        pids = subprocess.run(["pgrep", "-P", str(self.nginx.pid)],
-                              capture_output=True, text=True).stdout.split()
-        for pid in pids:
+        for pid in self.workers():
             try:
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
 
