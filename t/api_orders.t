@@ -45,7 +45,8 @@ __DATA__
  main::but('"quantity":2', '"quantity":3')]
 --- error_code eval: [409, 409, 409]
 --- response_body_like eval
-['exists_with_different_total', 'exists_with_different_member', 'exists_with_different_lines']
+['exists_with_different_total.*on record with another total', 'exists_with_different_member.*for another member',
+ 'exists_with_different_lines.*with other lines']
 
 
 
@@ -262,3 +263,15 @@ POST /v1/sites/demo/orders/batch
 --- error_code eval: [422, 422, 422, 422, 404]
 --- response_body_like eval
 ['"/reason"', '"/reason"', 'a reason alone', '/refund/amount', 'not_found']
+
+
+
+=== TEST 22: a refund of more than is left says so
+--- request eval
+["POST /v1/sites/demo/orders\n" . '{"order_id":"left","member_id":"nina","status":"completed","placed_at":"2026-02-01T00:00:00Z","currency":"GBP","total":100,"lines":[]}',
+ "POST /v1/sites/demo/orders/left/refunds\n" . '{"id":"r1","amount":60,"reason":"broken"}',
+ "POST /v1/sites/demo/orders/left/refunds\n" . '{"id":"r2","amount":41,"reason":"broken"}',
+ "POST /v1/sites/demo/orders/left/refunds\n" . '{"id":"r1","amount":40,"reason":"broken"}']
+--- error_code eval: [201, 201, 422, 409]
+--- response_body_like eval
+['applied', 'applied', 'refund_more_than_left.*more than what is left', 'exists_with_different_refund.*a refund of this id']

@@ -599,6 +599,42 @@ refusal_of(loyalty_status_t status, const loyalty_effects_t *effects)
     return status == LOYALTY_ERROR_OVERFLOW ? "overflow" : "refused";
 }
 
+/* The code as a sentence, for who sent the event or reads a dead letter. */
+static const char *
+explain(const char *code)
+{
+    static const struct {
+        const char *code, *message;
+    } refusals[] = {
+        {"exists_with_different_member",
+         "the order is on record for another member"},
+        {"exists_with_different_total",
+         "the order is on record with another total"},
+        {"exists_with_different_lines",
+         "the order is on record with other lines"},
+        {"exists_with_different_redemptions",
+         "the order is on record with other redemptions"},
+        {"exists_with_different_currency",
+         "the order is on record in another currency"},
+        {"exists_with_different_refund",
+         "a refund of this id is on record with another amount or lines"},
+        {"refund_more_than_left",
+         "the refund is more than what is left of the order's total"},
+        {"refund_more_units_than_left",
+         "the refund has more units than are left of a line"},
+        {"overflow", "the figures come to more than can be kept"},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        if (strcmp(code, refusals[i].code) == 0) {
+            return refusals[i].message;
+        }
+    }
+
+    return "the event cannot be applied to the order";
+}
+
 static loyalty_status_t
 apply_event(loyalty_batch_t *batch, loyalty_batch_event_t *event,
             loyalty_instant_t now)
@@ -633,10 +669,10 @@ apply_event(loyalty_batch_t *batch, loyalty_batch_event_t *event,
     }
 
     if (event->status != LOYALTY_OK) {
+        const char *code = refusal_of(event->status, &event->effects);
+
         order->record = before;
-        refuse(event, event->status,
-               refusal_of(event->status, &event->effects),
-               "the event cannot be applied to the order");
+        refuse(event, event->status, code, explain(code));
         return LOYALTY_OK;
     }
 
