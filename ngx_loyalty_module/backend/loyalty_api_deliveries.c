@@ -133,7 +133,7 @@ find_ranks(walk_t *walk)
     loyalty_str_t cursor = loyalty_api_query(call, "cursor");
     loyalty_store_result_t result;
     loyalty_replies_t replies;
-    int64_t first;
+    int64_t first = 0;
 
     loyalty_replies_init(&replies);
     loyalty_commands_reset(&call->session->commands);
