@@ -619,7 +619,7 @@ invalid JSON Pointer "total=sum" of loyalty_order
 location /checkout { loyalty_order json sum=/sum; }
 --- must_die
 --- error_log
-invalid parameter "sum=/sum" of loyalty_order
+invalid parameter "sum=/sum" of loyalty_order, it takes status= and amounts=,
 
 
 

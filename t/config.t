@@ -71,6 +71,30 @@ invalid value "maybe" in "loyalty" directive, it must be "on" or "off"
 "loyalty" directive is duplicate
 
 
+=== a site that could never be one
+--- config
+    loyalty_site Shop;
+--- must_die
+--- error_log
+"Shop" of "loyalty_site" is no id of a site, which has up to 64 of a-z, 0-9, '-' and '_'
+
+
+=== a site that is too long
+--- config eval: '    loyalty_site ' . 'a' x 65 . ';'
+--- must_die
+--- error_log
+of "loyalty_site" is no id of a site
+
+
+=== loyalty_delivery takes a secret and nothing else
+--- http_config
+    loyalty_delivery mailbox=/tmp secrets=x;
+--- config
+--- must_die
+--- error_log
+invalid parameter "secrets=x", "loyalty_delivery" takes secret=FILE
+
+
 === loyalty_site stands once
 --- config
     loyalty_site a;

@@ -669,6 +669,15 @@ invalid parameter "name=x", "loyalty_inject html" takes marker=TEXT and template
 
 
 
+=== off has no parameters
+--- config
+    location / { loyalty_inject off marker=x; }
+--- must_die
+--- error_log
+invalid parameter "marker=x", "loyalty_inject off" takes none
+
+
+
 === a word it does not know
 --- config
     location / { loyalty_inject xml; }

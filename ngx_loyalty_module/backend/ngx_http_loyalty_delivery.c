@@ -42,7 +42,9 @@ ngx_http_loyalty_delivery(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (cf->args->nelts == 3) {
         if (ngx_strncmp(value[2].data, "secret=", 7) != 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\"", &value[2]);
+                               "invalid parameter \"%V\", "
+                               "\"loyalty_delivery\" takes secret=FILE",
+                               &value[2]);
             return NGX_CONF_ERROR;
         }
 

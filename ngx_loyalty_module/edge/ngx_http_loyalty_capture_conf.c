@@ -167,7 +167,10 @@ ngx_http_loyalty_capture_param(ngx_conf_t *cf,
 invalid:
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\" of loyalty_order", value);
+                       "invalid parameter \"%V\" of loyalty_order, it takes "
+                       "status= and amounts=, and with json a pointer for "
+                       "id=, total=, currency=, placed_at=, lines=, sku=, "
+                       "category=, quantity=, unit_price= and amount=", value);
 
     return NGX_ERROR;
 }

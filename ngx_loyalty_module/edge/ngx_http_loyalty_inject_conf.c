@@ -64,7 +64,15 @@ ngx_http_loyalty_inject_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
 
-    if (ngx_strcmp(value[1].data, "off") == 0 && cf->args->nelts == 2) {
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+
+        if (cf->args->nelts > 2) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\", "
+                               "\"loyalty_inject off\" takes none", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+
         flcf->inject = NULL;
         return NGX_CONF_OK;
     }

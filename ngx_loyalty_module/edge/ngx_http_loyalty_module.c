@@ -5,6 +5,7 @@
 
 #include "ngx_http_loyalty_filter.h"
 #include "ngx_http_loyalty_page.h"
+#include "loyalty_keys.h"
 
 
 static ngx_int_t ngx_http_loyalty_init(ngx_conf_t *cf);
@@ -268,6 +269,7 @@ ngx_http_loyalty_source_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t                         *value, name;
     ngx_uint_t                         i;
+    loyalty_str_t                      site;
     ngx_http_loyalty_source_t         *source;
     ngx_http_compile_complex_value_t   ccv;
 
@@ -294,6 +296,22 @@ ngx_http_loyalty_source_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    if (cmd->offset == offsetof(ngx_http_loyalty_loc_conf_t, site)
+        && source->value.lengths == NULL
+        && value[1].len)
+    {
+        site.data = (char *) value[1].data;
+        site.len = value[1].len;
+
+        if (loyalty_site_id_check(site) != LOYALTY_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" of \"loyalty_site\" is no id of a "
+                               "site, which has up to %d of a-z, 0-9, '-' and "
+                               "'_'", &value[1], LOYALTY_SITE_ID_MAX);
+            return NGX_CONF_ERROR;
+        }
     }
 
     /* $1 to $9 are no variables but captures */
