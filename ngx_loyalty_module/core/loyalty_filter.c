@@ -333,19 +333,20 @@ read_instant(compiler_t *c, json_t *value, size_t place, node_t *node)
     }
 }
 
-static bool
-is_segment(loyalty_str_t name)
+/* The bit of that name; 0: there is no such segment. */
+static unsigned
+segment_bit(loyalty_str_t name)
 {
     unsigned bit;
 
     for (bit = 1; bit <= LOYALTY_SEGMENT_RECURRING; bit <<= 1) {
         if (loyalty_str_eq(name, loyalty_str_from(loyalty_segment_name(
                                      (loyalty_segment_t)bit)))) {
-            return true;
+            return bit;
         }
     }
 
-    return false;
+    return 0;
 }
 
 static void
@@ -354,7 +355,7 @@ check_segments(compiler_t *c, size_t place, const node_t *node)
     size_t i;
 
     for (i = 0; i < node->ntexts; i++) {
-        if (!is_segment(node->texts[i])) {
+        if (segment_bit(node->texts[i]) == 0) {
             complain(c, place, "value",
                      "must be new, recurring, at_risk or vip");
             return;
@@ -650,20 +651,12 @@ static bool
 in_segment(const subject_t *s, loyalty_str_t name)
 {
     loyalty_activity_t activity;
-    unsigned set, bit;
+    unsigned set;
 
     loyalty_member_activity(s->member, &activity);
     set = loyalty_segments(&s->program->settings.segments, &activity, s->at);
 
-    for (bit = 1; bit <= LOYALTY_SEGMENT_RECURRING; bit <<= 1) {
-        if ((set & bit) != 0
-            && loyalty_str_eq(name, loyalty_str_from(loyalty_segment_name(
-                                        (loyalty_segment_t)bit)))) {
-            return true;
-        }
-    }
-
-    return false;
+    return (set & segment_bit(name)) != 0;
 }
 
 /* An offer is held while its entry is neither redeemed nor over. */
