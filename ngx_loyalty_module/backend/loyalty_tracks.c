@@ -535,12 +535,65 @@ apply_batch(loyalty_tracks_t *tracks, const loyalty_scope_t *scope,
     return result == LOYALTY_STORE_CONFLICT ? LOYALTY_STORE_OK : result;
 }
 
+/* Whether a stream has an entry behind its cursor: one round trip of a site
+ * where nothing happens. */
+static loyalty_store_result_t
+look(loyalty_tracks_t *tracks, const loyalty_scope_t *scope, bool *fresh)
+{
+    static const char *const streams[] = {"unsubscribes", "tracks"};
+    loyalty_commands_t *commands = &tracks->tools.commands;
+    loyalty_store_result_t result;
+    loyalty_str_t cursor, last;
+    loyalty_replies_t replies;
+    const redisReply *list;
+    size_t i;
+
+    loyalty_commands_reset(commands);
+    for (i = 0; i < 2; i++) {
+        loyalty_command(commands, "GET", 2);
+        loyalty_arg_key(commands, scope, "x", loyalty_str_from(streams[i]));
+        loyalty_command(commands, "XREVRANGE", 6);
+        loyalty_arg_key(commands, scope, "s", loyalty_str_from(streams[i]));
+        loyalty_arg_text(commands, "+");
+        loyalty_arg_text(commands, "-");
+        loyalty_arg_text(commands, "COUNT");
+        loyalty_arg_int(commands, 1);
+    }
+
+    *fresh = false;
+    loyalty_replies_init(&replies);
+    result = loyalty_store_call(tracks->tools.store, scope->site, commands,
+                                &replies);
+
+    for (i = 0; i < 2 && result == LOYALTY_STORE_OK; i++) {
+        list = replies.list[2 * i + 1];
+        if (!loyalty_reply_str(replies.list[2 * i], &cursor)
+            || list->type != REDIS_REPLY_ARRAY) {
+            result = LOYALTY_STORE_MALFORMED;
+        } else if (list->elements != 0) {
+            *fresh |= !loyalty_reply_array(list->element[0], 2)
+                      || !loyalty_reply_str(list->element[0]->element[0], &last)
+                      || !loyalty_str_eq(cursor, last);
+        }
+    }
+
+    loyalty_replies_free(&replies);
+
+    return result;
+}
+
 static loyalty_store_result_t
 serve(void *data, const loyalty_scope_t *scope, int64_t until, int *rest)
 {
     loyalty_tracks_t *tracks = data;
     loyalty_store_result_t result;
     size_t wishes, touches;
+    bool fresh;
+
+    result = look(tracks, scope, &fresh);
+    if (result != LOYALTY_STORE_OK || !fresh) {
+        return result;
+    }
 
     do {
         touches = 0;
