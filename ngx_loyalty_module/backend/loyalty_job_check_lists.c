@@ -583,7 +583,7 @@ read_cursor(loyalty_str_t cursor, page_t *page)
 {
     uint64_t *numbers[] = {&page->owner_rank, &page->scan, &page->from};
     const char *p = cursor.data + 1;
-    char *end;
+    char *end = NULL;
     size_t i;
 
     page->number = cursor.len > 1 ? strtoul(p, &end, 10) : 0;
