@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Accounts of staff changed by several at once: no change undoes another, and
-the audit has each that was made, once."""
+"""Accounts of staff, and a programme, changed by several at once: no change
+undoes another, and the audit has each that was made, once."""
 
 import json
 import sys
@@ -76,10 +76,44 @@ def password_while_disabled(admin):
            "that the account was disabled meanwhile", kept)
 
 
+def offers_at_once(admin):
+    """Each editor another offer of one document; then all by its ETag."""
+    def offer(i, body, method="PUT", **headers):
+        status = 503
+        while status == 503:
+            status = api.call(method, f"sites/demo/offers{i}", body,
+                              session={"Authorization": f"Bearer {admin}",
+                                       **headers})[0]
+        return status
+
+    api.call("PUT", "sites/demo/settings", {"currency": "GBP"}, token=admin)
+    for i in range(SITES):
+        offer("", {"id": f"o{i}", "type": "reward"}, "POST")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda i: offer(
+            f"/o{i}", {"type": "reward", "loyalty_price": 100 + i}),
+            range(SITES)))
+    shown = json.loads(api.call("GET", "sites/demo/offers", token=admin)[2])
+    tap.ok(set(answers) == {200}
+           and {offer["id"]: offer["loyalty_price"]
+                for offer in shown["offers"]}
+           == {f"o{i}": 100 + i for i in range(SITES)},
+           "editors of different offers undo nothing", (answers, shown))
+
+    etag = api.call("GET", "sites/demo/offers", token=admin)[1]["ETag"]
+    with ThreadPoolExecutor(8) as pool:
+        answers = sorted(pool.map(lambda i: offer(
+            "/o1", {"type": "reward", "loyalty_price": i},
+            **{"If-Match": etag}), range(1, 9)))
+    tap.ok(answers == [200] + [412] * 7, "of editors of one offer who read "
+           "the same version, one is taken", answers)
+
+
 admin = api.token("admin", "--scopes", "read,write,admin")
 try:
     roles_at_once(admin)
     password_while_disabled(admin)
+    offers_at_once(admin)
     tap.ok(api.complaints() == [], "nothing alarming in the log",
            "\n".join(api.complaints()))
 finally:
