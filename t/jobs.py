@@ -236,6 +236,41 @@ def offered(tap, backend, count):
            "and no code of somebody who has not got it")
 
 
+def opened(tap, backend):
+    """Balances that members bring along: once, however often imported."""
+    lines = [{"id": "open0", "opening": {"points": 120, "credits": 500},
+              "clubs": ["tea"], "manual_status": "silver",
+              "consent": {"email": True}},
+             {"id": "open1", "opening": {"points": -5}},
+             {"id": "open2", "opening": {"points": 10**12 + 1}},
+             {"id": "open3", "opening": {"points": 7}},
+             {"id": "m00000", "opening": {"points": 7}}]
+    before = entries(backend, ["m00000"])
+    text = "\n".join(json.dumps(line) for line in lines)
+    found = []
+    for _ in range(2):
+        _, job = backend.call("POST", "members/import", text,
+                              "application/x-ndjson")
+        job, _ = backend.finish(job["id"])
+        found.append((job["failed"], [e["at"] for e in
+                                      job["result"]["errors"]]))
+    tap.ok(found == [(2, ["line 2", "line 3"])] * 2,
+           "an opening balance that is none is named by its line", found)
+    shown = [backend.call("GET", f"members/open{i}") for i in range(4)]
+    member = shown[0][1]
+    tap.ok([status for status, _ in shown] == [200, 404, 404, 200]
+           and (member["points"]["active"], member["points"]["life"],
+                member["credits"]["active"], member["status"]["id"],
+                member["clubs"], member["consent"]["email"])
+           == (120, 120, 500, "silver", ["tea"], True)
+           and shown[3][1]["points"]["active"] == 7,
+           "the others have theirs, with status, club and consent", shown)
+    tap.ok(entries(backend, ["open0", "open3"]) == [1, 1]
+           and entries(backend, ["open0"], "c") == [1]
+           and entries(backend, ["m00000"]) == before,
+           "by one entry, and who was there before has none")
+
+
 def settings(backend, active):
     status, body = backend.call("PUT", "settings", {
         "id": SITE, "currency": "GBP", "active": active})
@@ -355,6 +390,7 @@ def main():
         night(tap, backend, count)
         cancelled(tap, backend, count)
         imported(tap, backend, 3000)
+        opened(tap, backend)
         exported(tap, backend)
         offered(tap, backend, count)
         activated(tap, backend, 300)

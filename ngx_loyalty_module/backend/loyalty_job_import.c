@@ -189,6 +189,70 @@ has_status(const loyalty_job_t *job, const loyalty_member_t *member)
            || loyalty_program_tier(job->program, member->manual_tier) != NULL;
 }
 
+/* One balance a member brings along, for {"opening":{"points","credits"}}; its
+ * entry is written here, for the slot has room for one set of effects. */
+static loyalty_status_t
+open_balance(loyalty_job_t *job, loyalty_member_change_t *change,
+             loyalty_member_t *member, const json_t *opening, bool credits)
+{
+    loyalty_member_writer_t writer = {.scope = &change->scope,
+                                      .program = change->program,
+                                      .arena = &change->arena,
+                                      .commands = &change->writes};
+    loyalty_grant_t grant = {
+        .credits = credits,
+        .id = loyalty_str("opening"),
+        .starts_at = LOYALTY_UNKNOWN,
+        .expires_at = LOYALTY_NEVER,
+        .earned = !credits,
+        .cause = {.at = job->now, .by = job->by,
+                  .reason = loyalty_str("opening balance")},
+    };
+    const json_t *amount = json_object_get(opening,
+                                           credits ? "credits" : "points");
+    loyalty_effects_t effects;
+    loyalty_status_t status;
+
+    if (amount == NULL) {
+        return LOYALTY_OK;
+    }
+
+    grant.amount = json_integer_value(amount);
+    if (grant.amount <= 0
+        || grant.amount > (credits ? LOYALTY_AMOUNT_MAX : LOYALTY_POINTS_MAX)) {
+        return LOYALTY_ERROR_INVALID;
+    }
+
+    status = loyalty_member_grant(member, job->program, &grant,
+                                  &change->arena, &effects);
+    if (status == LOYALTY_OK) {
+        loyalty_member_write_effects(&writer, member->id, &effects);
+    }
+
+    return status;
+}
+
+/* Only of a member whom the import makes, so that it can be done twice. */
+static loyalty_status_t
+open_balances(loyalty_job_t *job, loyalty_member_change_t *change,
+              loyalty_member_t *member, const json_t *opening)
+{
+    loyalty_commands_t mark = change->writes;
+    loyalty_status_t status;
+
+    status = opening == NULL || json_is_object(opening)
+                 ? open_balance(job, change, member, opening, false)
+                 : LOYALTY_ERROR_INVALID;
+    if (status == LOYALTY_OK) {
+        status = open_balance(job, change, member, opening, true);
+    }
+    if (status != LOYALTY_OK) {
+        loyalty_commands_cut(&change->writes, &mark);
+    }
+
+    return status;
+}
+
 static loyalty_store_result_t
 apply(loyalty_job_t *job, loyalty_member_change_t *change,
       const record_t *record)
@@ -197,7 +261,8 @@ apply(loyalty_job_t *job, loyalty_member_change_t *change,
     bool fresh = slot->fresh && !slot->changed;
     loyalty_member_t member = slot->member;
     loyalty_problems_t problems;
-    loyalty_status_t status;
+    loyalty_status_t status, opened = LOYALTY_OK;
+    json_t *fields;
 
     if (slot->corrupt) {
         fail(job, record, "corrupt", "the stored record cannot be read");
@@ -210,14 +275,24 @@ apply(loyalty_job_t *job, loyalty_member_change_t *change,
     }
 
     loyalty_problems_init(&problems, &change->arena);
-    status = loyalty_member_edit(&member, record->fields, &change->arena,
-                                 &problems);
+    fields = json_copy(record->fields);
+    json_object_del(fields, "opening");
+    status = loyalty_member_edit(&member, fields, &change->arena, &problems);
+    json_decref(fields);
 
-    if (status == LOYALTY_ERROR_MEMORY) {
+    if (status == LOYALTY_OK && fresh && has_status(job, &member)) {
+        opened = open_balances(job, change, &member,
+                               json_object_get(record->fields, "opening"));
+    }
+
+    if (status == LOYALTY_ERROR_MEMORY || opened == LOYALTY_ERROR_MEMORY) {
         return LOYALTY_STORE_MEMORY;
     }
 
-    if (status == LOYALTY_ERROR_REFUSED) {
+    if (opened != LOYALTY_OK) {
+        fail(job, record, "invalid", "/opening: must have points and credits "
+             "above 0");
+    } else if (status == LOYALTY_ERROR_REFUSED) {
         fail(job, record, "deleted", "the member is deleted");
     } else if (status != LOYALTY_OK) {
         fail_problem(job, record, &problems);
