@@ -18,6 +18,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -334,6 +335,8 @@ def measure(size):
 
 
 def main():
+    # stopped half-way, it takes its servers along
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     subprocess.run([ROOT / "t" / "bench" / "apply.sh", "build"], check=True)
     metrics = [measure(size) for size in SIZES]
     if len(metrics) > 1:
