@@ -6,9 +6,11 @@ The walk takes each route from the document, which the back end makes from the
 table that serves the calls: a new route is walked without being named here.
 Prints TAP."""
 
+import fnmatch
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
@@ -17,7 +19,9 @@ import jsonschema
 
 from backend_api import Api
 from demo import Tap
-from redis_client import ROOT, Folder, Redis
+from redis_client import ROOT, Folder, Redis, wait
+
+import openapi_walk
 
 tap = Tap()
 
@@ -28,80 +32,13 @@ SCOPES = {"read": {"read"}, "write": {"write"}, "admin": {"admin"}}
 # What a path's parameters stand for; nothing of it exists.
 NAMES = {"{site}": "demo", "{id}": "none", "{entry}": "none"}
 
-ORDER = {"order_id": "o1", "member_id": "anna", "status": "completed",
-         "placed_at": "2011-01-01T00:00:00Z",
-         "occurred_at": "2011-01-01T00:00:00Z", "currency": "GBP",
-         "total": 1000, "lines": [{"sku": "A", "quantity": 1, "amount": 1000}]}
-
-# Calls whose answers are compared with the schemas: the first of each route
-# and status, in this order.
-CALLS = [
-    ("PUT", "sites/demo/settings", {"currency": "GBP", "name": "Demo",
-                                    "active": True}),
-    ("GET", "sites/demo/settings", None),
-    ("GET", "sites/demo/statuses", None),
-    ("GET", "sites/demo/statuses/gold", None),
-    ("POST", "sites/demo/statuses/gold/copy", None),
-    ("POST", "sites/demo/statuses/order",
-     {"ids": ["bronze", "silver", "gold-copy", "gold"]}),
-    ("POST", "sites/demo/designs", {"id": "plain", "css": "h1 {}"}),
-    ("GET", "sites/demo/designs", None),
-    ("POST", "sites/demo/offers", {"id": "ten", "type": "reward",
-                                   "loyalty_price": 10}),
-    ("PUT", "sites/demo/offers/ten", {"type": "reward", "state": "draft",
-                                      "loyalty_price": 20}),
-    ("POST", "sites/demo/offers/ten/publish", None),
-    ("POST", "sites/demo/offers/ten/unpublish", None),
-    ("GET", "sites/demo/offers", None),
-    ("POST", "sites/demo/templates", {"id": "hi", "channel": "sms",
-                                      "text": "Hi"}),
-    ("POST", "sites/demo/rules", {"id": "first", "type": "order_count",
-                                  "threshold": 1, "channel": "sms",
-                                  "template": "hi"}),
-    ("GET", "sites/demo/templates", None),
-    ("GET", "sites/demo/rules", None),
-    ("POST", "sites/demo/categories", {"pattern": "A.*", "category": "a/b"}),
-    ("GET", "sites/demo/categories", None),
-    ("PUT", "sites/demo/draft", {"settings": {"id": "demo",
-                                              "currency": "GBP"}}),
-    ("GET", "sites/demo/draft", None),
-    ("POST", "sites/demo/draft/publish", None),
-    ("GET", "sites/demo/versions", None),
-    ("GET", "sites/demo/versions/2", None),
-    ("POST", "sites/demo/versions/2/restore", None),
-    ("POST", "sites/demo/deactivate", None),
-    ("POST", "sites/demo/activate", {}),
-    ("POST", "sites/demo/preview-links", {"days": 2}),
-    ("POST", "sites/demo/members", {"id": "anna", "email": "a@example.com"}),
-    ("GET", "sites/demo/members", None),
-    ("GET", "sites/demo/members/anna", None),
-    ("PATCH", "sites/demo/members/anna", {"name": "Anna"}),
-    ("POST", "sites/demo/orders", ORDER),
-    ("GET", "sites/demo/members/anna/orders", None),
-    ("GET", "sites/demo/members/anna/ledger", None),
-    ("GET", "sites/demo/orders/o1", None),
-    ("POST", "sites/demo/quotes", {
-        "member_id": "anna", "currency": "GBP",
-        "lines": [{"sku": "A", "quantity": 1, "unit_price": 1000}]}),
-    ("POST", "sites/demo/jobs", {"kind": "nightly"}),
-    ("GET", "sites/demo/jobs", None),
-    ("GET", "sites/demo/audit", None),
-    ("GET", "sites/demo/stats", None),
-    ("GET", "sites/demo/dead-letters", None),
-    ("GET", "sites/demo/images", None),
-    ("GET", "sites/demo/staff", None),
-    ("POST", "staff", {"email": "new@example.com", "password": WORD}),
-    ("GET", "staff", None),
-    ("PATCH", "staff/new@example.com", {"name": "New"}),
-    ("PUT", "sites/demo/staff/new@example.com", {"role": "editor"}),
-    ("GET", "tokens", None),
-    ("POST", "tokens", {"name": "t", "sites": ["demo"], "scopes": ["read"]}),
-    ("GET", "sites", None),
-    ("GET", "audit", None),
-    ("POST", "session", {"email": "root@example.com", "password": WORD}),
-    ("DELETE", "sites/demo/statuses/gold-copy", None),
-    ("GET", "sites/demo/statuses/none", None),
-    ("POST", "sites/demo/offers", {"id": "x", "type": "gift"}),
+# Calls that are refused, as the document says of every route.
+REFUSED = [
+    ("GET", "sites/demo/statuses/none", None, 404),
+    ("POST", "sites/demo/offers", {"id": "x", "type": "gift"}, 422),
+    ("PUT", "sites/demo/settings", b"{", 400),
+    ("GET", "sites/Demo/settings", None, 404),
+    ("PATCH", "sites/demo/settings", {}, 405),
 ]
 
 
@@ -146,7 +83,9 @@ def check_document(document):
                  if p["in"] == "path"}
         if named != {w for w in path.split("/") if w.startswith("{")}:
             wrong.append(f"{method} {path}: its parameters")
-        if "default" not in operation["responses"]:
+        expected = {"default", "429", "503"} | (
+            set() if operation.get("security") == [] else {"401", "403"})
+        if not expected <= set(operation["responses"]):
             wrong.append(f"{method} {path}: no errors")
     tap.ok(not wrong, "the document is well formed", "; ".join(wrong[:9]))
 
@@ -163,36 +102,144 @@ def check_details(document):
         served.add(f"{method} {path}")
     tap.ok(set(given) <= served, "no schema is of a route there is not",
            f"{sorted(set(given) - served)[:9]}")
-    for route in sorted(served - set(given)):
-        print(f"# without a schema: {route}")
+    tap.ok(served <= set(given), "every route is described",
+           f"{sorted(served - set(given))[:9]}")
 
 
-def check_calls(api, document, token):
-    wrong, met = [], set()
-    store = {"components": document["components"]}
-    for method, path, body in CALLS:
-        status, _, text = api.call(method, path, body, token=token)
-        operation = find(document, method, path)
-        responses = operation["responses"]
-        answer = responses.get(str(status), responses["default"])
-        if str(status) not in responses and status < 400:
-            wrong.append(f"{method} {path}: {status} is not in the document")
+def closed(schema):
+    """The same schema, in which no object has a field that it does not name:
+    what we answer is to be in the document, all of it."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: closed(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and "type" in schema:
+        schema.setdefault("additionalProperties", False)
+    return schema
+
+
+def filled(value, names):
+    """What earlier answers had, in a path, a command or a body."""
+    if isinstance(value, str):
+        for name, text in names.items():
+            value = value.replace("{" + name + "}", text)
+    elif isinstance(value, tuple):
+        value = tuple(filled(item, names) for item in value)
+    elif isinstance(value, dict):
+        value = {key: filled(item, names) for key, item in value.items()}
+    return value
+
+
+def part(answer, where):
+    for key in where if isinstance(where, tuple) else (where,):
+        answer = answer[key]
+    return answer
+
+
+def finish(api, job, token):
+    wait(lambda: json.loads(api.call("GET", f"sites/demo/jobs/{job}",
+                                     token=token)[2])["state"] == "done", 20)
+
+
+def check_body(document, operation, body):
+    """What a route is sent here is what the document says it takes."""
+    content = operation.get("requestBody", {}).get("content", {})
+    schema = content.get("application/json", {}).get("schema")
+    if isinstance(body, dict) and schema:
+        jsonschema.Draft202012Validator(
+            {"components": closed(document["components"]), **schema}
+        ).validate(body)
+    return schema is not None or "application/json" not in content
+
+
+def complaint(document, method, path, answer):
+    """What of an answer is not as the document says, and its operation."""
+    status, headers, text = answer
+    operation = find(document, method, path)
+    responses = operation["responses"]
+    if str(status) not in responses and status < 400:
+        return operation, f"{status} is not in the document"
+    response = responses.get(str(status), responses["default"])
+    if "content" not in response:
+        return operation, f"a body with {status}" if text else None
+    if "application/json" not in response["content"]:
+        kind = headers["Content-Type"].split(";")[0]
+        known = any(fnmatch.fnmatch(kind, mask)
+                    for mask in response["content"])
+        return operation, None if known else f"its type {kind}"
+    schema = response["content"]["application/json"]["schema"]
+    try:
+        jsonschema.Draft202012Validator(
+            {"components": closed(document["components"]), **schema}
+        ).validate(json.loads(text))
+    except jsonschema.ValidationError as error:
+        return operation, f"{list(error.absolute_path)} {error.message[:200]}"
+    except ValueError:
+        return operation, "is no JSON"
+    return operation, None
+
+
+def session_of(answer):
+    _, headers, text = answer
+    return {"Cookie": headers["Set-Cookie"].split(";")[0],
+            "X-CSRF-Token": json.loads(text).get("csrf_token", "")}
+
+
+def check_calls(api, redis, document, token):
+    wrong, met, session = [], set(), None
+    names = {"tomorrow": time.strftime("%Y-%m-%dT%H:%M:%SZ",
+                                       time.gmtime(time.time() + 86400))}
+    for method, path, body, *more in openapi_walk.CALLS:
+        path, body = filled(path, names), filled(body, names)
+        saves = more[0] if more else {}
+        kind = more[1] if len(more) > 1 else "application/json"
+        if method == openapi_walk.REDIS:
+            redis.cli(*path)
             continue
-        met.add(operation["operationId"])
-        if "content" not in answer:
-            if text:
-                wrong.append(f"{method} {path}: a body with {status}")
+        if method == openapi_walk.WAIT:
+            finish(api, path, token)
             continue
-        schema = answer["content"]["application/json"]["schema"]
+        who = {"session": session} if session and path.startswith("session") \
+            else {"token": token}
+        answer = api.call(method, path, body, kind=kind, **who)
+        if path.startswith("session") and method != "DELETE" \
+                and answer[1]["Set-Cookie"]:
+            session = session_of(answer)
+        operation, what = complaint(document, method, path, answer)
         try:
-            jsonschema.Draft202012Validator({**store, **schema}).validate(
-                json.loads(text))
-        except (jsonschema.ValidationError, ValueError) as error:
-            wrong.append(f"{method} {path}: {status} {str(error)[:300]}")
-    tap.ok(not wrong, f"{len(CALLS)} calls answer as the document says",
-           "; ".join(wrong[:5]))
-    total = len(list(operations(document)))
-    print(f"# {len(met)} of {total} routes have an answer checked")
+            if not check_body(document, operation, body):
+                what = "what it takes has no schema"
+        except jsonschema.ValidationError as error:
+            what = f"takes {list(error.absolute_path)} {error.message[:200]}"
+        if answer[0] >= 400:
+            what = f"{answer[0]} {answer[2][:200]}"
+        else:
+            met.add(operation["operationId"])
+        if what:
+            wrong.append(f"{method} {path}: {what}")
+        for name, where in saves.items():
+            try:
+                names[name] = part(json.loads(answer[2]), where)
+            except (KeyError, IndexError, ValueError):
+                wrong.append(f"{method} {path}: no {where}")
+    tap.ok(not wrong, "every call answers what the document says, and no more",
+           "\n".join(wrong))
+    missed = [f"{method} {path}" for method, path, operation
+              in operations(document) if operation["operationId"] not in met]
+    tap.ok(not missed, "and there is a call of every route",
+           "\n".join(missed))
+
+    wrong = []
+    for method, path, body, status in REFUSED:
+        answer = api.call(method, path, body, token=token)
+        found = jsonschema.Draft202012Validator({
+            "components": document["components"],
+            "$ref": "#/components/schemas/Error"}).is_valid(
+                json.loads(answer[2]))
+        if answer[0] != status or not found:
+            wrong.append(f"{method} {path}: {answer[0]} {answer[2][:200]}")
+    tap.ok(not wrong, "what is refused is an Error", "\n".join(wrong))
 
 
 def at(path, site):
@@ -290,7 +337,7 @@ def main():
         check_document(document)
         check_details(document)
         api.staff("root@example.com", "*=owner")
-        check_calls(api, document, token)
+        check_calls(api, redis, document, token)
         walk_all(api, document)
         tap.ok(not api.complaints(), "nothing in the error log",
                "\n".join(api.complaints()[:5]))

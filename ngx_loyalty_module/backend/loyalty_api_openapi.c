@@ -77,11 +77,42 @@ answer_type(const char *schema)
     return strcmp(schema, "lines") == 0   ? "application/x-ndjson"
            : strcmp(schema, "bytes") == 0 ? "image/*"
            : strcmp(schema, "text") == 0  ? "text/plain"
+           : strcmp(schema, "csv") == 0   ? "text/csv"
                                           : "application/json";
 }
 
+static void
+add_error(json_t *responses, const char *status, const char *what)
+{
+    json_object_set_new(responses, status,
+                        json_pack("{s:s,s:o}", "description", what, "content",
+                                  content_of("application/json", "Error")));
+}
+
+/* What is wrong, by how the route is guarded and what it takes. */
+static void
+add_errors(json_t *responses, const loyalty_api_route_t *route)
+{
+    if (route->scope != LOYALTY_SCOPE_PUBLIC) {
+        add_error(responses, "401", "nobody is signed in");
+        add_error(responses, "403", "not allowed to this caller");
+    }
+    if (strchr(route->path, '*') != NULL) {
+        add_error(responses, "404", "there is no such resource");
+    }
+    if (route->body != LOYALTY_BODY_NONE) {
+        add_error(responses, "400", "the body cannot be read");
+        add_error(responses, "413", "the body is too large");
+        add_error(responses, "415", "the body is of another type");
+        add_error(responses, "422", "the body is not valid");
+    }
+    add_error(responses, "429", "too many requests");
+    add_error(responses, "503", "Redis cannot be reached, or is busy");
+    add_error(responses, "default", "what is wrong");
+}
+
 static json_t *
-responses_of(const json_t *details)
+responses_of(const loyalty_api_route_t *route, const json_t *details)
 {
     json_t *responses = json_object(), *schema, *response;
     const char *status, *name;
@@ -97,10 +128,7 @@ responses_of(const json_t *details)
         json_object_set_new(responses, status, response);
     }
 
-    json_object_set_new(responses, "default",
-                        json_pack("{s:s,s:o}", "description", "what is wrong",
-                                  "content", content_of("application/json",
-                                                        "Error")));
+    add_errors(responses, route);
 
     return responses;
 }
@@ -118,7 +146,7 @@ body_of(const loyalty_api_route_t *route, const json_t *details)
 
     return json_pack("{s:b,s:o}", "required", 1, "content",
                      content_of(types[route->body],
-                                takes != NULL ? takes : "Object"));
+                                takes));
 }
 
 /* Who may: what an account needs and what a token. */
@@ -189,7 +217,7 @@ operation_of(const loyalty_api_route_t *route, const char *path,
         json_sprintf("%s_%s", method_of(route), id), "summary",
         summary != NULL ? json_incref(summary) : json_string(path),
         "parameters", json_incref(parameters), "responses",
-        responses_of(details));
+        responses_of(route, details));
     add_permission(operation, route);
 
     if (route->body != LOYALTY_BODY_NONE) {
