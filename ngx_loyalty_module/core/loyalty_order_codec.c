@@ -10,6 +10,7 @@
 #include "loyalty_codec.h"
 #include "loyalty_hold_codec.h"
 #include "loyalty_ledger_codec.h"
+#include "loyalty_money.h"
 #include "loyalty_order_private.h"
 
 #define FORMAT 1
@@ -196,6 +197,25 @@ get_refunds(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     return rc;
 }
 
+/* What was returned is what the refunds that are no longer held came to. */
+static bool
+is_sum_of_refunds(const loyalty_order_attempt_t *attempt)
+{
+    int64_t sum = 0;
+    size_t i;
+
+    for (i = 0; i < attempt->nrefunds; i++) {
+        if (attempt->refunds[i].value >= 0
+            && (!loyalty_order_has_earned(attempt)
+                || loyalty_add(sum, attempt->refunds[i].value, &sum)
+                       != LOYALTY_OK)) {
+            return false;
+        }
+    }
+
+    return sum == attempt->returned;
+}
+
 static void
 put_redemptions(loyalty_encoder_t *encoder,
                 const loyalty_order_attempt_t *attempt)
@@ -362,6 +382,7 @@ get_attempt(loyalty_decoder_t *decoder, loyalty_arena_t *arena,
     }
 
     if (attempt->attempt == 0 || attempt->returned > attempt->total
+        || (!decoder->bad && !is_sum_of_refunds(attempt))
         || attempt->revoked > attempt->points
         || attempt->placed_at == LOYALTY_NEVER
         || attempt->earned_at == LOYALTY_NEVER

@@ -550,6 +550,10 @@ an_order_keeps_its_rules(void **state)
     BREAKS(order, attempts[0].attempt = 0);
     BREAKS(order, attempts[0].attempt = 2);
     BREAKS(order, attempts[1].returned = 1001);
+    BREAKS(order, attempts[1].returned = 199);
+    BREAKS(order, refunds[0].value = 201);
+    BREAKS(order, attempts[1].marks[1].seen = false;
+           attempts[1].phase = LOYALTY_PHASE_PENDING);
     BREAKS(order, attempts[1].revoked = 11);
     BREAKS(order, attempts[1].placed_at = LOYALTY_NEVER);
     BREAKS(order, attempts[1].earned_at = LOYALTY_NEVER);
