@@ -115,7 +115,7 @@ def damages(site):
     redis = site.redis
     code = site.first("zrange", key("cl", "gift"), "0", "0")
     own = site.first("hget", key("cd"), site.gift["code"])
-    message = site.first("zrange", key("x", "outbox"), "0", "0")
+    message = site.first("zrange", key("ob", "sms"), "0", "0")
     delivery = site.first("zrange", key("x", "deliveries"), "0", "0")
 
     def moved(list, element, score="0"):
@@ -181,14 +181,14 @@ def damages(site):
         (("gone", "uses", "uses or money of the offer are below 0"),
          ("hset", key("u"), "u:gone", "-1"), ("hdel", key("u"), "u:gone")),
         ((message, "message", "is pending, and is not among those to be "
-          "done"), *moved(key("x", "outbox"), message, "4102444800000")),
+          "done"), *moved(key("ob", "sms"), message, "4102444800000")),
         ((message, "message", "is pending, and is not listed as pending"),
          *moved(key("ml", "pending"), message)),
         ((message, "message", "is sent, and is among those to be done"),
          *changed(key("mg", message), "s", "sent")),
         (("ghost", "message", "is listed, and not there"),
-         ("zadd", key("x", "outbox"), "4102444800000", "ghost"),
-         ("zrem", key("x", "outbox"), "ghost")),
+         ("zadd", key("ob", "sms"), "4102444800000", "ghost"),
+         ("zrem", key("ob", "sms"), "ghost")),
         ((site.later, "job", "is queued, and is not among those to be done"),
          *moved(key("x", "jobs"), site.later, "4070908800000")),
         (("ghost", "job", "is listed, and not there"),

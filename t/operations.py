@@ -146,11 +146,17 @@ def check_metrics(redis, api, token):
         api.call("POST", "sites/demo/orders", order, token=token)
     for name, score in (("due", 1), ("later", 4102444800000)):
         redis.cli("ZADD", "loyalty:x:{demo}:deliveries", str(score), name)
+        for channel in ("email", "sms", "messenger", "line"):
+            redis.cli("ZADD", f"loyalty:ob:{{demo}}:{channel}", str(score),
+                      f"{channel}-{name}")
+            redis.cli("ZADD", "loyalty:ml:{demo}:pending", "1",
+                      f"{channel}-{name}")
     redis.cli("XADD", "loyalty:s:{demo}:dead", "*", "e", "{}")
     found, text = metrics(api, token)
     wanted = {"members": 1, "orders_applied_total": 1,
               "orders_duplicates_total": 1, "dead_letters": 1,
-              "deliveries_pending": 2, "messages_due": 0, "orders_lag": 0}
+              "deliveries_pending": 2, "messages_due": 4,
+              "messages_pending": 8, "orders_lag": 0}
     tap.ok(all(found.get(f'loyalty_site_{name}{{site="demo"}}') == str(value)
                for name, value in wanted.items()), "what a site has waiting",
            text)

@@ -67,16 +67,21 @@ loyalty_api_redis(loyalty_api_call_t *call)
 
 /* Metrics */
 
-/* What one site is asked, and what it is called. */
+/* What one site is asked, and what it is called; without a name it is a part
+ * of what is above it. */
 static const struct {
     const char *name, *help, *command, *kind, *rest;
 } gauges[] = {
     {"loyalty_site_members", "Members.", "ZCARD", "mi", ""},
     {"loyalty_site_dead_letters", "Orders put aside.", "XLEN", "s",
      "dead"},
-    {"loyalty_site_messages_pending", "Messages to be sent.", "ZCARD", "x", "outbox"},
+    {"loyalty_site_messages_pending", "Messages to be sent.", "ZCARD", "ml",
+     "pending"},
     {"loyalty_site_messages_due", "Messages that should be out by now.",
-     "ZCOUNT", "x", "outbox"},
+     "ZCOUNT", "ob", "email"},
+    {NULL, NULL, "ZCOUNT", "ob", "sms"},
+    {NULL, NULL, "ZCOUNT", "ob", "messenger"},
+    {NULL, NULL, "ZCOUNT", "ob", "line"},
     {"loyalty_site_jobs_due", "Jobs to be run now.", "ZCOUNT", "x",
      "jobs"},
     {"loyalty_site_deliveries_pending", "Deliveries to webhooks to be made.",
@@ -172,7 +177,7 @@ read_site(loyalty_api_call_t *call, row_t *row)
     loyalty_store_result_t result;
     loyalty_replies_t replies;
     loyalty_str_t text;
-    size_t i;
+    size_t i, whole = 0;
 
     call->scope.site = row->site;
     loyalty_commands_reset(&call->session->commands);
@@ -184,6 +189,11 @@ read_site(loyalty_api_call_t *call, row_t *row)
         if (!loyalty_reply_int(replies.list[i], &row->values[i])
             && loyalty_reply_str(replies.list[i], &text)) {
             loyalty_str_int(text, &row->values[i]);
+        }
+        if (i >= NGAUGES || gauges[i].name != NULL) {
+            whole = i;
+        } else {
+            row->values[whole] += row->values[i];
         }
     }
     if (result == LOYALTY_STORE_OK) {
@@ -220,8 +230,10 @@ write_text(const row_t *rows, size_t n, char **text, size_t *len)
     }
 
     for (i = 0; i < NGAUGES; i++) {
-        write_metric(out, rows, n, i, gauges[i].name, gauges[i].help,
-                     "gauge");
+        if (gauges[i].name != NULL) {
+            write_metric(out, rows, n, i, gauges[i].name, gauges[i].help,
+                         "gauge");
+        }
     }
     for (i = 0; i < NCOUNTERS; i++) {
         write_metric(out, rows, n, NGAUGES + i, counters[i].name,

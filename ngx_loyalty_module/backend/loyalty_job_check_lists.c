@@ -30,8 +30,8 @@
 /* A queue, and the log of what was ever in it. */
 typedef struct {
     const char *code, *kind, *field;
-    const char *due;     /* x:{site}:DUE */
-    const char *list;    /* LIST:{site}:pending, or NULL */
+    const char *due_kind, *due[5]; /* DUE_KIND:{site}:DUE, any of them */
+    const char *list;       /* LIST:{site}:pending, or NULL */
     const char *waiting[2]; /* states of what is due */
 } queue_t;
 
@@ -62,11 +62,12 @@ struct page_s {
 };
 
 static const queue_t messages = {
-    "message", "mg", "s", "outbox", "ml", {"pending", NULL}};
+    "message", "mg", "s", "ob", {"email", "sms", "messenger", "line", NULL},
+    "ml", {"pending", NULL}};
 static const queue_t deliveries = {
-    "delivery", "wd", "s", "deliveries", "wl", {"pending", NULL}};
+    "delivery", "wd", "s", "x", {"deliveries", NULL}, "wl", {"pending", NULL}};
 static const queue_t jobs = {
-    "job", "j", "state", "jobs", NULL, {"queued", "running"}};
+    "job", "j", "state", "x", {"jobs", NULL}, NULL, {"queued", "running"}};
 
 static const char *const index_names[LOYALTY_INDEXES] = {"emails", "phones",
                                                          "names"};
@@ -453,21 +454,32 @@ judge_codes(loyalty_job_t *job, page_t *page, loyalty_member_change_t *change)
     }
 }
 
-/* Queues */
+/* Queues: of each element its state, its place in every list of what is due,
+ * and in the list of what is pending, where there is one. */
 
-enum {
-    QUEUE_STATE,
-    QUEUE_DUE,
-    QUEUE_LISTED,
-    QUEUE_READS
-};
+static size_t
+count_due(const queue_t *queue)
+{
+    size_t n;
+
+    for (n = 0; queue->due[n] != NULL; n++) {
+    }
+
+    return n;
+}
+
+static bool
+is_in(loyalty_job_t *job, size_t read)
+{
+    return !loyalty_reply_is_nil(loyalty_job_reply(job, read));
+}
 
 static loyalty_store_result_t
 check_queue(loyalty_job_t *job, page_t *page)
 {
     const queue_t *queue = page->part->queue;
     loyalty_commands_t reads;
-    size_t i;
+    size_t i, k;
 
     loyalty_commands_init(&reads);
     for (i = 0; i < page->n; i++) {
@@ -477,13 +489,14 @@ check_queue(loyalty_job_t *job, page_t *page)
     for (i = 0; i < page->n; i++) {
         read_key(job, &reads, "HGET", queue->kind, page->ids[i],
                  loyalty_str_from(queue->field));
-        read_key(job, &reads, "ZSCORE", "x", loyalty_str_from(queue->due),
-                 page->ids[i]);
-        read_key(job, &reads, "ZSCORE",
-                 queue->list != NULL ? queue->list : "x",
-                 queue->list != NULL ? loyalty_str("pending")
-                                     : loyalty_str_from(queue->due),
-                 page->ids[i]);
+        for (k = 0; queue->due[k] != NULL; k++) {
+            read_key(job, &reads, "ZSCORE", queue->due_kind,
+                     loyalty_str_from(queue->due[k]), page->ids[i]);
+        }
+        if (queue->list != NULL) {
+            read_key(job, &reads, "ZSCORE", queue->list,
+                     loyalty_str("pending"), page->ids[i]);
+        }
     }
 
     return commit(job, page, &reads);
@@ -495,19 +508,18 @@ judge_queue(loyalty_job_t *job, page_t *page, loyalty_member_change_t *change)
     const queue_t *queue = page->part->queue;
     bool waits, due, listed;
     loyalty_str_t state;
-    size_t i, first;
+    size_t i, k, ndue = count_due(queue), first = page->n;
 
     (void)change;
 
-    for (i = 0; i < page->n; i++) {
-        first = page->n + i * QUEUE_READS;
-        due = !loyalty_reply_is_nil(loyalty_job_reply(job,
-                                                      first + QUEUE_DUE));
-        listed = !loyalty_reply_is_nil(
-            loyalty_job_reply(job, first + QUEUE_LISTED));
+    for (i = 0; i < page->n; i++, first += 1 + ndue + (queue->list != NULL)) {
+        due = false;
+        for (k = 0; k < ndue; k++) {
+            due |= is_in(job, first + 1 + k);
+        }
+        listed = queue->list != NULL ? is_in(job, first + 1 + ndue) : due;
 
-        if (!loyalty_reply_str(loyalty_job_reply(job, first + QUEUE_STATE),
-                               &state)
+        if (!loyalty_reply_str(loyalty_job_reply(job, first), &state)
             || state.data == NULL) {
             if (due || listed || page->part->queue->list == NULL) {
                 loyalty_check_found(job, page->ids[i], queue->code,
@@ -566,7 +578,10 @@ static const part_t parts[] = {
     {"gm", NULL, "groups", false, 0, NULL, check_group, judge_group},
     {"cd", "", NULL, true, 0, NULL, check_codes, judge_codes},
     {"ml", "", NULL, false, 0, &messages, check_queue, judge_queue},
-    {"x", "outbox", NULL, false, 0, &messages, check_queue, judge_queue},
+    {"ob", "email", NULL, false, 0, &messages, check_queue, judge_queue},
+    {"ob", "sms", NULL, false, 0, &messages, check_queue, judge_queue},
+    {"ob", "messenger", NULL, false, 0, &messages, check_queue, judge_queue},
+    {"ob", "line", NULL, false, 0, &messages, check_queue, judge_queue},
     {"ml", "pending", NULL, false, 0, &messages, check_queue, judge_queue},
     {"x", "joblist", NULL, false, 0, &jobs, check_queue, judge_queue},
     {"x", "jobs", NULL, false, 0, &jobs, check_queue, judge_queue},

@@ -126,7 +126,7 @@ CALLS = [
     ("GET", S + "messages/{message}", None),
     ("GET", S + "members/anna/messages", None),
     (REDIS, ("HSET", "loyalty:mg:{demo}:{message}", "s", "failed"), None),
-    (REDIS, ("ZREM", "loyalty:x:{demo}:outbox", "{message}"), None),
+    (REDIS, ("ZREM", "loyalty:ob:{demo}:email", "{message}"), None),
     (REDIS, ("ZREM", "loyalty:ml:{demo}:pending", "{message}"), None),
     (REDIS, ("ZADD", "loyalty:ml:{demo}:failed", "1", "{message}"), None),
     ("POST", S + "messages/{message}/retry", None),
