@@ -38,6 +38,8 @@ ORDERS = int(os.environ.get("ORDERS", "5"))
 AOF = os.environ.get("AOF", "on") == "on"
 READS = int(os.environ.get("READS", "300"))  # of each route, quiet
 BUSY = int(os.environ.get("BUSY", "40000"))  # orders applied meanwhile
+STEADY = int(os.environ.get("STEADY", "1000"))  # orders a second, a big shop's
+STEADY_SECONDS = 20
 LETTERS = int(os.environ.get("LETTERS", "10000"))
 PROGRAMS = Path(os.environ.get("BUILD", ROOT / "build")) / "bench"
 
@@ -174,17 +176,25 @@ class Site:
         self.say("read.all_p50_us", cuts[49] * 1e6)
         self.say("read.all_p99_us", cuts[98] * 1e6)
 
-    def busy_reads(self):
-        """While another process sees to it that orders never run out."""
-        events = [[self.orders.next() for _ in range(500)]
-                  for _ in range(BUSY // 500)]
+    def reads_while_applied(self, what, rate=None):
+        """While another process sees to it that orders never run out, or
+        come at that rate a second."""
+        some = 500 if rate is None else max(1, rate // 50)
+        total = BUSY if rate is None else rate * STEADY_SECONDS
+        events = [[self.orders.next() for _ in range(some)]
+                  for _ in range(total // some)]
 
         def feed():
             redis = redis_client(f"{self.backend.dir}/redis.sock")
             stream = Stream(redis)
-            for some in events:
-                stream.send(some)
-                stream.wait(left=5000)
+            began = time.monotonic()
+            for number, group in enumerate(events):
+                stream.send(group)
+                if rate is None:
+                    stream.wait(left=5000)
+                else:
+                    due = began + (number + 1) * some / rate
+                    time.sleep(max(0, due - time.monotonic()))
             stream.wait()
 
         reader, routes = Reader(self.backend), self.routes()
@@ -198,16 +208,16 @@ class Site:
         feeder.join()
         seconds = time.monotonic() - began
         assert feeder.exitcode == 0
-        self.say("busy.orders_per_second", len(events) * 500 / seconds)
-        self.say("busy.reads", sum(map(len, times.values())))
+        self.say(f"{what}.orders_per_second", len(events) * some / seconds)
+        self.say(f"{what}.reads", sum(map(len, times.values())))
         for name, values in times.items():
-            self.say(f"busy.{name}_p99_us",
+            self.say(f"{what}.{name}_p99_us",
                      statistics.quantiles(values, n=100)[98] * 1e6)
         cuts = statistics.quantiles(
             [value for values in times.values() for value in values], n=1000)
-        self.say("busy.all_p50_us", cuts[499] * 1e6)
-        self.say("busy.all_p99_us", cuts[989] * 1e6)
-        self.say("busy.all_p999_us", cuts[998] * 1e6)
+        self.say(f"{what}.all_p50_us", cuts[499] * 1e6)
+        self.say(f"{what}.all_p99_us", cuts[989] * 1e6)
+        self.say(f"{what}.all_p999_us", cuts[998] * 1e6)
 
     def reads_per_second(self):
         for name, path in (("member", "members/m%07d"),
@@ -326,7 +336,8 @@ def measure(size):
         add_rules(backend)
         site.quiet_reads()
         site.reads_per_second()
-        site.busy_reads()
+        site.reads_while_applied("steady", STEADY)
+        site.reads_while_applied("busy")
         site.letters()
         backend.nginx.terminate()
         backend.nginx.wait(20)
