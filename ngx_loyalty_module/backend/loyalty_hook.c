@@ -104,36 +104,10 @@ loyalty_hook_body(loyalty_str_t id, loyalty_str_t type, loyalty_str_t site,
 }
 
 static void
-key_command(const loyalty_scope_t *scope, loyalty_commands_t *commands,
-            const char *name, size_t argc, const char *kind,
-            loyalty_str_t rest)
-{
-    loyalty_command(commands, name, argc);
-    loyalty_arg_key(commands, scope, kind, rest);
-}
-
-static void
-add(const loyalty_scope_t *scope, loyalty_commands_t *commands,
-    const char *kind, loyalty_str_t rest, int64_t score, loyalty_str_t id)
-{
-    key_command(scope, commands, "ZADD", 4, kind, rest);
-    loyalty_arg_int(commands, score);
-    loyalty_arg(commands, id);
-}
-
-static void
-drop(const loyalty_scope_t *scope, loyalty_commands_t *commands,
-     const char *kind, loyalty_str_t rest, loyalty_str_t id)
-{
-    key_command(scope, commands, "ZREM", 3, kind, rest);
-    loyalty_arg(commands, id);
-}
-
-static void
 forget(const loyalty_scope_t *scope, loyalty_commands_t *commands,
        loyalty_str_t list, int64_t before)
 {
-    key_command(scope, commands, "ZREMRANGEBYSCORE", 4, "wl", list);
+    loyalty_command_key(commands, scope, "ZREMRANGEBYSCORE", 4, "wl", list);
     loyalty_arg_text(commands, "-inf");
     loyalty_arg_int(commands, before);
 }
@@ -157,7 +131,7 @@ loyalty_hook_create(const loyalty_hook_t *hook, loyalty_instant_t now,
         n += texts[i].text.len != 0;
     }
 
-    key_command(scope, commands, "HSET", 2 + n * 2, "wd", hook->id);
+    loyalty_command_key(commands, scope, "HSET", 2 + n * 2, "wd", hook->id);
     for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (texts[i].text.len != 0) {
             loyalty_arg_text(commands, texts[i].name);
@@ -167,9 +141,12 @@ loyalty_hook_create(const loyalty_hook_t *hook, loyalty_instant_t now,
     loyalty_arg_text(commands, "a");
     loyalty_arg_int(commands, now);
 
-    add(scope, commands, "x", loyalty_str("deliveries"), now, hook->id);
-    add(scope, commands, "wl", loyalty_str_null, now, hook->id);
-    add(scope, commands, "wl", loyalty_str("pending"), now, hook->id);
+    loyalty_command_zadd(commands, scope, "x", loyalty_str("deliveries"), now,
+                         hook->id);
+    loyalty_command_zadd(commands, scope, "wl", loyalty_str_null, now,
+                         hook->id);
+    loyalty_command_zadd(commands, scope, "wl", loyalty_str("pending"), now,
+                         hook->id);
 }
 
 void
@@ -181,18 +158,20 @@ loyalty_hook_end(const loyalty_hook_t *hook, const char *state,
     int64_t kept = (done ? LOYALTY_DELIVERY_DONE_DAYS
                          : LOYALTY_DELIVERY_DEAD_DAYS) * LOYALTY_DAY;
 
-    key_command(scope, commands, "HSET", 6, "wd", hook->id);
+    loyalty_command_key(commands, scope, "HSET", 6, "wd", hook->id);
     loyalty_arg_text(commands, "s");
     loyalty_arg_text(commands, state);
     loyalty_arg_text(commands, "t");
     loyalty_arg_int(commands, now);
-    key_command(scope, commands, "PEXPIRE", 3, "wd", hook->id);
+    loyalty_command_key(commands, scope, "PEXPIRE", 3, "wd", hook->id);
     loyalty_arg_int(commands, kept);
 
-    drop(scope, commands, "x", loyalty_str("deliveries"), hook->id);
-    drop(scope, commands, "wl", loyalty_str("pending"), hook->id);
-    add(scope, commands, "wl", loyalty_str_from(state), hook->created_at,
-        hook->id);
+    loyalty_command_zrem(commands, scope, "x", loyalty_str("deliveries"),
+                         hook->id);
+    loyalty_command_zrem(commands, scope, "wl", loyalty_str("pending"),
+                         hook->id);
+    loyalty_command_zadd(commands, scope, "wl", loyalty_str_from(state),
+                         hook->created_at, hook->id);
     forget(scope, commands, loyalty_str_from(state), now - kept);
     forget(scope, commands, loyalty_str_null,
            now - LOYALTY_DELIVERY_DEAD_DAYS * LOYALTY_DAY);
@@ -203,19 +182,20 @@ loyalty_hook_replay(const loyalty_hook_t *hook, loyalty_instant_t now,
                     const loyalty_scope_t *scope,
                     loyalty_commands_t *commands)
 {
-    key_command(scope, commands, "HSET", 4, "wd", hook->id);
+    loyalty_command_key(commands, scope, "HSET", 4, "wd", hook->id);
     loyalty_arg_text(commands, "s");
     loyalty_arg_text(commands, "pending");
-    key_command(scope, commands, "HDEL", 7, "wd", hook->id);
+    loyalty_command_key(commands, scope, "HDEL", 7, "wd", hook->id);
     loyalty_arg_text(commands, "f");
     loyalty_arg_text(commands, "y");
     loyalty_arg_text(commands, "c");
     loyalty_arg_text(commands, "m");
     loyalty_arg_text(commands, "t");
-    key_command(scope, commands, "PERSIST", 2, "wd", hook->id);
+    loyalty_command_key(commands, scope, "PERSIST", 2, "wd", hook->id);
 
-    add(scope, commands, "x", loyalty_str("deliveries"), now, hook->id);
-    drop(scope, commands, "wl", hook->state, hook->id);
-    add(scope, commands, "wl", loyalty_str("pending"), hook->created_at,
-        hook->id);
+    loyalty_command_zadd(commands, scope, "x", loyalty_str("deliveries"), now,
+                         hook->id);
+    loyalty_command_zrem(commands, scope, "wl", hook->state, hook->id);
+    loyalty_command_zadd(commands, scope, "wl", loyalty_str("pending"),
+                         hook->created_at, hook->id);
 }

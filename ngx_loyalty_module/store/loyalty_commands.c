@@ -197,6 +197,34 @@ loyalty_arg_key(loyalty_commands_t *commands, const loyalty_scope_t *scope,
 }
 
 void
+loyalty_command_key(loyalty_commands_t *commands, const loyalty_scope_t *scope,
+                    const char *name, size_t argc, const char *kind,
+                    loyalty_str_t rest)
+{
+    loyalty_command(commands, name, argc);
+    loyalty_arg_key(commands, scope, kind, rest);
+}
+
+void
+loyalty_command_zadd(loyalty_commands_t *commands, const loyalty_scope_t *scope,
+                     const char *kind, loyalty_str_t rest, int64_t score,
+                     loyalty_str_t element)
+{
+    loyalty_command_key(commands, scope, "ZADD", 4, kind, rest);
+    loyalty_arg_int(commands, score);
+    loyalty_arg(commands, element);
+}
+
+void
+loyalty_command_zrem(loyalty_commands_t *commands, const loyalty_scope_t *scope,
+                     const char *kind, loyalty_str_t rest,
+                     loyalty_str_t element)
+{
+    loyalty_command_key(commands, scope, "ZREM", 3, kind, rest);
+    loyalty_arg(commands, element);
+}
+
+void
 loyalty_commands_append(loyalty_commands_t *commands,
                         const loyalty_commands_t *from)
 {

@@ -47,6 +47,18 @@ void loyalty_arg_key(loyalty_commands_t *commands,
                      const loyalty_scope_t *scope, const char *kind,
                      loyalty_str_t rest);
 
+/* A command on a key, of `argc` words in all; ZADD and ZREM whole. */
+void loyalty_command_key(loyalty_commands_t *commands,
+                         const loyalty_scope_t *scope, const char *name,
+                         size_t argc, const char *kind, loyalty_str_t rest);
+void loyalty_command_zadd(loyalty_commands_t *commands,
+                          const loyalty_scope_t *scope, const char *kind,
+                          loyalty_str_t rest, int64_t score,
+                          loyalty_str_t element);
+void loyalty_command_zrem(loyalty_commands_t *commands,
+                          const loyalty_scope_t *scope, const char *kind,
+                          loyalty_str_t rest, loyalty_str_t element);
+
 /* Puts the commands of `from` behind those of `commands`. */
 void loyalty_commands_append(loyalty_commands_t *commands,
                              const loyalty_commands_t *from);

@@ -133,46 +133,27 @@ loyalty_message_credit(loyalty_str_t text, int64_t *revenue,
            && message->len != 0 && message->len <= LOYALTY_MESSAGE_ID_MAX;
 }
 
-static void
-key_command(const loyalty_scope_t *scope, loyalty_commands_t *commands,
-            const char *name, size_t argc, const char *kind,
-            loyalty_str_t rest)
-{
-    loyalty_command(commands, name, argc);
-    loyalty_arg_key(commands, scope, kind, rest);
-}
-
-static void
-add(const loyalty_scope_t *scope, loyalty_commands_t *commands,
-    const char *kind, loyalty_str_t rest, int64_t score, loyalty_str_t id)
-{
-    key_command(scope, commands, "ZADD", 4, kind, rest);
-    loyalty_arg_int(commands, score);
-    loyalty_arg(commands, id);
-}
-
-static void
-drop(const loyalty_scope_t *scope, loyalty_commands_t *commands,
-     const char *kind, loyalty_str_t rest, loyalty_str_t id)
-{
-    key_command(scope, commands, "ZREM", 3, kind, rest);
-    loyalty_arg(commands, id);
-}
-
 void
 loyalty_message_count(loyalty_str_t rule, const char *what, int64_t n,
                       const loyalty_scope_t *scope,
                       loyalty_commands_t *commands)
 {
-    key_command(scope, commands, "HINCRBY", 4, "rs", loyalty_str_null);
+    loyalty_command_key(commands, scope, "HINCRBY", 4, "rs", loyalty_str_null);
     loyalty_arg_text(commands, what);
     loyalty_arg_int(commands, n);
 
     if (rule.len != 0) {
-        key_command(scope, commands, "HINCRBY", 4, "rs", rule);
+        loyalty_command_key(commands, scope, "HINCRBY", 4, "rs", rule);
         loyalty_arg_text(commands, what);
         loyalty_arg_int(commands, n);
     }
+}
+
+/* Whose outbox it lies in. */
+static loyalty_str_t
+box_of(const loyalty_message_t *message)
+{
+    return loyalty_str_from(loyalty_channel_name(message->channel));
 }
 
 void
@@ -197,7 +178,7 @@ loyalty_message_write(const loyalty_message_t *message,
         n += texts[i].text.len != 0;
     }
 
-    key_command(scope, commands, "HSET", 2 + n * 2, "mg", message->id);
+    loyalty_command_key(commands, scope, "HSET", 2 + n * 2, "mg", message->id);
     for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (texts[i].text.len != 0) {
             loyalty_arg_text(commands, texts[i].name);
@@ -217,15 +198,14 @@ loyalty_message_write(const loyalty_message_t *message,
     loyalty_arg_text(commands, "d");
     loyalty_arg_int(commands, message->due_at);
 
-    add(scope, commands, "ob",
-        loyalty_str_from(loyalty_channel_name(message->channel)),
-        message->due_at, message->id);
-    add(scope, commands, "ml", loyalty_str_null, message->created_at,
-        message->id);
-    add(scope, commands, "ml", loyalty_str("pending"), message->created_at,
-        message->id);
-    add(scope, commands, "mm", message->member, message->created_at,
-        message->id);
+    loyalty_command_zadd(commands, scope, "ob", box_of(message),
+                         message->due_at, message->id);
+    loyalty_command_zadd(commands, scope, "ml", loyalty_str_null,
+                         message->created_at, message->id);
+    loyalty_command_zadd(commands, scope, "ml", loyalty_str("pending"),
+                         message->created_at, message->id);
+    loyalty_command_zadd(commands, scope, "mm", message->member,
+                         message->created_at, message->id);
     loyalty_message_count(message->rule, "pending", 1, scope, commands);
 }
 
@@ -236,14 +216,15 @@ loyalty_message_withdraw(const loyalty_message_t *message,
 {
     size_t i;
 
-    key_command(scope, commands, "DEL", 2, "mg", message->id);
+    loyalty_command_key(commands, scope, "DEL", 2, "mg", message->id);
     for (i = 0; i < NCHANNELS; i++) {
-        drop(scope, commands, "ob", loyalty_str_from(channels[i].name),
-             message->id);
+        loyalty_command_zrem(commands, scope, "ob",
+                             loyalty_str_from(channels[i].name), message->id);
     }
-    drop(scope, commands, "ml", loyalty_str_null, message->id);
-    drop(scope, commands, "ml", loyalty_str("pending"), message->id);
-    drop(scope, commands, "mm", message->member, message->id);
+    loyalty_command_zrem(commands, scope, "ml", loyalty_str_null, message->id);
+    loyalty_command_zrem(commands, scope, "ml", loyalty_str("pending"),
+                         message->id);
+    loyalty_command_zrem(commands, scope, "mm", message->member, message->id);
     loyalty_message_count(message->rule, "pending", -1, scope, commands);
 }
 
@@ -253,8 +234,9 @@ loyalty_message_move(loyalty_str_t id, const char *from, const char *to,
                      const loyalty_scope_t *scope,
                      loyalty_commands_t *commands)
 {
-    drop(scope, commands, "ml", loyalty_str_from(from), id);
-    add(scope, commands, "ml", loyalty_str_from(to), created_at, id);
+    loyalty_command_zrem(commands, scope, "ml", loyalty_str_from(from), id);
+    loyalty_command_zadd(commands, scope, "ml", loyalty_str_from(to),
+                         created_at, id);
 }
 
 void
@@ -262,21 +244,20 @@ loyalty_message_retry(const loyalty_message_t *message, loyalty_instant_t now,
                       const loyalty_scope_t *scope,
                       loyalty_commands_t *commands)
 {
-    key_command(scope, commands, "HSET", 6, "mg", message->id);
+    loyalty_command_key(commands, scope, "HSET", 6, "mg", message->id);
     loyalty_arg_text(commands, "s");
     loyalty_arg_text(commands, "pending");
     loyalty_arg_text(commands, "d");
     loyalty_arg_int(commands, now);
-    key_command(scope, commands, "HDEL", 5, "mg", message->id);
+    loyalty_command_key(commands, scope, "HDEL", 5, "mg", message->id);
     loyalty_arg_text(commands, "y");
     loyalty_arg_text(commands, "f");
     loyalty_arg_text(commands, "e");
 
     loyalty_message_move(message->id, "failed", "pending", message->created_at,
                          scope, commands);
-    add(scope, commands, "ob",
-        loyalty_str_from(loyalty_channel_name(message->channel)), now,
-        message->id);
+    loyalty_command_zadd(commands, scope, "ob", box_of(message), now,
+                         message->id);
     loyalty_message_count(message->rule, "failed", -1, scope, commands);
     loyalty_message_count(message->rule, "pending", 1, scope, commands);
 }
@@ -285,7 +266,7 @@ static void
 add_to_hash(const loyalty_scope_t *scope, loyalty_commands_t *commands,
             loyalty_str_t message, const char *field, int64_t n)
 {
-    key_command(scope, commands, "HINCRBY", 4, "mg", message);
+    loyalty_command_key(commands, scope, "HINCRBY", 4, "mg", message);
     loyalty_arg_text(commands, field);
     loyalty_arg_int(commands, n);
 }
@@ -312,13 +293,15 @@ loyalty_message_convert(loyalty_str_t message, loyalty_str_t order,
     element = (loyalty_str_t){text, message.len + 1 + order.len};
 
     if (reversed) {
-        drop(scope, commands, "ml", loyalty_str("conversion"), element);
-        key_command(scope, commands, "DEL", 2, "oc", order);
+        loyalty_command_zrem(commands, scope, "ml", loyalty_str("conversion"),
+                             element);
+        loyalty_command_key(commands, scope, "DEL", 2, "oc", order);
     } else {
-        add(scope, commands, "ml", loyalty_str("conversion"), at, element);
+        loyalty_command_zadd(commands, scope, "ml", loyalty_str("conversion"),
+                             at, element);
         len = snprintf(text, size, "%" PRId64 " %.*s", revenue,
                        (int)message.len, message.data);
-        key_command(scope, commands, "SET", 3, "oc", order);
+        loyalty_command_key(commands, scope, "SET", 3, "oc", order);
         loyalty_arg(commands, (loyalty_str_t){text, (size_t)len});
     }
 
