@@ -8,6 +8,7 @@ is then counted in the members' own ledgers.
 import csv
 import io
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -101,6 +102,11 @@ def night(tap, backend, count):
     _, job = backend.call("POST", "jobs", {"kind": "nightly"})
     backend.finish(job["id"])
     tap.ok(set(entries(backend, found)) == {3}, "and a second night by none")
+    jobs = backend.call("GET", "jobs")[1]["jobs"]
+    tap.ok([re.fullmatch("[0-9a-f]{32}", job["id"]) is not None
+            for job in jobs if (job["kind"], job["by"])
+            == ("nightly", "system")] == [True],
+           "the run of the day was ordered once, under an id", jobs)
 
 
 def cancelled(tap, backend, count):

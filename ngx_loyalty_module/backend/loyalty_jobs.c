@@ -190,9 +190,8 @@ order_night(loyalty_jobs_t *jobs, site_t *site, const char *date,
     loyalty_replies_t replies;
     loyalty_str_t last = loyalty_str_null;
     char id[LOYALTY_JOB_ID_SIZE];
-    const loyalty_job_order_t order = {
+    loyalty_job_order_t order = {
         .kind = "nightly",
-        .id = loyalty_str_from(id),
         .by = loyalty_str("system"),
         .now = now,
         .due = now,
@@ -218,6 +217,7 @@ order_night(loyalty_jobs_t *jobs, site_t *site, const char *date,
             || !loyalty_job_id(id)) {
             loyalty_store_unwatch(jobs->tools.store, site->scope.site);
         } else {
+            order.id = loyalty_str_from(id);
             loyalty_commands_reset(commands);
             loyalty_command(commands, "MULTI", 1);
             loyalty_command(commands, "SET", 3);
