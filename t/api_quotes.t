@@ -18,6 +18,14 @@ Backend::site('demo', {offers => [
      scope => {kind => 'products', values => ['mug']},
      discount => {kind => 'percent', percent => '100'}},
 ]});
+Backend::site('young', {offers => [
+    {id => 'new', type => 'promotion', name => 'For the new',
+     segments => ['new'], discount => {kind => 'amount', amount => 100}},
+    {id => 'first', type => 'promotion', name => 'The first order',
+     order_number => 1, discount => {kind => 'amount', amount => 30}},
+    {id => 'second', type => 'promotion', name => 'The second order',
+     order_number => 2, discount => {kind => 'amount', amount => 7}},
+]});
 Loyalty::member(demo => {
     id => 'anna', spent_total => 1_000_000, order_count => 3,
     signed_up_at => 1_600_000_000_000,
@@ -206,7 +214,7 @@ main::cart(qq("explain":true,$main::mug))
 
 === TEST 10: nobody, nowhere, nothing, no token
 --- request eval
-[main::cart('"member_id":"nobody"'),
+[main::cart('"member_id":"' . 'n' x 129 . '"'),
  "POST /v1/sites/none/quotes\n{}", "POST /v1/sites/demo/quotes\n[]",
  "GET /v1/sites/demo/quotes"]
 --- error_code eval: [404, 404, 400, 405]
@@ -238,3 +246,19 @@ Idempotency-Key: quote-1
 === TEST 13: the worked examples
 --- request eval: @main::requests ? [@main::requests] : main::cart('')
 --- error_code eval: @main::requests ? [(200) x @main::requests] : 200
+
+
+
+=== TEST 14: a member not on record is one without history
+no status, no points, new, their first order; of the quote nothing stays
+--- request eval
+['POST /v1/sites/young/quotes
+{"member_id":"nobody","lines":[{"sku":"a","quantity":1,"unit_price":1000}]}',
+ 'POST /v1/sites/young/quotes
+{"lines":[{"sku":"a","quantity":1,"unit_price":1000}]}',
+ 'GET /v1/sites/young/members/nobody',
+ main::cart(qq("codes":["mug"],"member_id":"nobody",$main::mug))]
+--- error_code eval: [200, 200, 404, 200]
+--- response_body_like eval
+['"total":870,', '"total":1000,', 'no such member',
+ '"total":1800,.*"rejected":\[\{"reason":"insufficient_points"']

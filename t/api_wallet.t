@@ -21,6 +21,14 @@ my $offers = [
 
 Backend::site('demo', {offers => $offers});
 Backend::site('other', {offers => $offers});
+Backend::site('young', {offers => [
+    {id => 'first', type => 'promotion', name => {en => 'First'},
+     order_number => 1, limit_per_member => 1,
+     discount => {kind => 'amount', amount => 300}}]});
+Backend::site('scarce', {offers => [
+    {id => 'one', type => 'promotion', name => {en => 'One'},
+     segments => ['new'], limit_total => 1,
+     discount => {kind => 'amount', amount => 700}}]});
 Backend::token('reader', qw(--sites demo --scopes read));
 Backend::token('stranger', qw(--sites other --scopes read,write));
 
@@ -216,7 +224,7 @@ Idempotency-Key: buy-1
  'POST /v1/sites/demo/holds
 {"at":"2026-01-01T00:00:00Z","lines":[]}',
  'POST /v1/sites/demo/holds
-{"member_id":"nobody","lines":[]}',
+{"member_id":"' . 'n' x 129 . '","lines":[]}',
  'POST /v1/sites/demo/holds
 {"checkout_id":"' . 'c' x 129 . '","lines":[]}',
  'POST /v1/sites/demo/holds
@@ -311,3 +319,76 @@ Idempotency-Key: buy-1
 ['carl', '"card"', '"already_owned","message":"the member has this card already"',
  '"insufficient_points","message":"the member has too few active points"',
  '"insufficient_points","message":"the member has too few', '"details":\[\{"pointer":"/amount","message":"must be a whole[^{]*\]']
+
+
+
+=== TEST 17: a shopper who is not on record has what is counted for nobody
+a hold, the same again, another's turn, a release: no member is made of it
+--- request eval
+['POST /v1/sites/scarce/holds
+{"checkout_id":"s1","member_id":"fay","lines":[{"sku":"a","quantity":1,"unit_price":2000}]}',
+ 'POST /v1/sites/scarce/holds
+{"checkout_id":"s1","member_id":"fay","lines":[{"sku":"a","quantity":1,"unit_price":2000}]}',
+ 'POST /v1/sites/scarce/holds
+{"checkout_id":"s2","member_id":"gil","lines":[{"sku":"a","quantity":1,"unit_price":2000}]}',
+ 'DELETE /v1/sites/scarce/holds/s1', 'GET /v1/sites/scarce/holds/s1',
+ 'POST /v1/sites/scarce/holds
+{"checkout_id":"s3","member_id":"gil","lines":[{"sku":"a","quantity":1,"unit_price":2000}]}',
+ 'GET /v1/sites/scarce/members/fay', 'GET /v1/sites/scarce/members/gil',
+ 'GET /v1/sites/scarce/members']
+--- error_code eval: [201, 200, 201, 204, 200, 201, 404, 404, 200]
+--- response_body_like eval
+['"member_id":"fay"', '"total":1300', '"total":2000', '^$', '"released"', '"total":1300',
+ 'not_found', 'not_found', '"members":\[\]']
+
+
+
+=== TEST 18: the order makes the member, and has the hold
+--- request eval
+['POST /v1/sites/scarce/orders
+{"order_id":"g1","member_id":"gil","status":"completed","placed_at":"2026-01-01T00:00:00Z","currency":"GBP","total":1300,"redemptions":["s3"]}',
+ 'GET /v1/sites/scarce/holds/s3', 'GET /v1/sites/scarce/members/gil',
+ 'POST /v1/sites/scarce/quotes
+{"member_id":"fay","explain":true,"lines":[{"sku":"a","quantity":1,"unit_price":2000}]}',
+ 'POST /v1/sites/scarce/orders
+{"order_id":"g1","member_id":"gil","status":"cancelled"}',
+ 'POST /v1/sites/scarce/quotes
+{"member_id":"fay","lines":[{"sku":"a","quantity":1,"unit_price":2000}]}']
+--- error_code eval: [201, 200, 200, 200, 201, 200]
+--- response_body_like eval
+['applied', '"state":"ordered"', '"registered":false,.*"signed_up_at":"2026-01-01T00:00:00Z".*"order_count":1',
+ '"total":2000,.*"limit_total"', 'applied', '"total":1300']
+
+
+
+=== TEST 19: what is counted for each member is, from the first hold on
+two checkouts at once do not pass the limit; the order says when the member
+signed up
+--- request eval
+['POST /v1/sites/young/holds
+{"checkout_id":"y1","member_id":"hal","lines":[{"sku":"a","quantity":1,"unit_price":2000}]}',
+ 'POST /v1/sites/young/holds
+{"checkout_id":"y2","member_id":"hal","lines":[{"sku":"a","quantity":1,"unit_price":2000}]}',
+ 'GET /v1/sites/young/members/hal',
+ 'DELETE /v1/sites/young/holds/y1',
+ 'POST /v1/sites/young/holds
+{"checkout_id":"y3","member_id":"hal","lines":[{"sku":"a","quantity":1,"unit_price":2000}]}',
+ 'POST /v1/sites/young/orders
+{"order_id":"h1","member_id":"hal","status":"completed","placed_at":"2026-01-01T00:00:00Z","currency":"GBP","total":1700,"redemptions":["y3"]}',
+ 'GET /v1/sites/young/members/hal',
+ 'POST /v1/sites/young/quotes
+{"member_id":"hal","explain":true,"lines":[{"sku":"a","quantity":1,"unit_price":2000}]}']
+--- error_code eval: [201, 201, 200, 204, 201, 201, 200, 200]
+--- response_body_like eval
+['"total":1700', '"total":2000', '"signed_up_at":null.*"order_count":0', '^$', '"total":1700',
+ 'applied', '"signed_up_at":"2026-01-01T.*"order_count":1', '"total":2000,.*"order_number"']
+
+
+
+=== TEST 20: nobody pays with what is not there
+--- request eval
+['POST /v1/sites/young/holds
+{"checkout_id":"y4","member_id":"ida","credits":1,"lines":[{"sku":"a","quantity":1,"unit_price":2000}]}',
+ 'GET /v1/sites/young/members/ida', 'GET /v1/sites/young/holds/y4']
+--- error_code eval: [409, 404, 404]
+--- response_body_like eval: ['insufficient_credits', 'not_found', 'not_found']

@@ -214,6 +214,24 @@ def abandoned(tap, backend):
     backend.call("POST", "orders", order("slow-2", "m10", "", "cancelled"))
 
 
+def stranger(tap, backend):
+    """A shopper of whom there is no order yet abandons a checkout."""
+    held = uses(backend, "u:first-five")
+    backend.call("POST", "holds", cart("first", "stranger", ttl=1))
+    backend.wait_for(
+        lambda: backend.call("GET", "holds/first")[1]["state"] == "released",
+        "the hold is not released", 10)
+    status, _ = backend.call("GET", "members/stranger")
+    tap.ok(status == 404 and uses(backend, "u:first-five") == held,
+           "a shopper not on record leaves nothing of a checkout", status)
+    backend.call("POST", "orders", order("first", "stranger", "first"))
+    status, member = backend.call("GET", "members/stranger")
+    tap.ok(status == 200 and member["order_count"] == 1
+           and uses(backend, "u:first-five") == held + 1,
+           "and a late order has it all the same", member)
+    backend.call("POST", "orders", order("first", "stranger", "", "cancelled"))
+
+
 def codes(tap, backend):
     _, job = backend.call("POST", "offers/gift/codes", {"count": 3000})
     job, killed = backend.finish(job["id"], [backend.kill_workers,
@@ -302,6 +320,7 @@ def main():
         one_entry(tap, backend)
         same_key(tap, backend)
         abandoned(tap, backend)
+        stranger(tap, backend)
         codes(tap, backend)
         killed_between(tap, backend)
     tap.done()

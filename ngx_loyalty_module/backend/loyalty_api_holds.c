@@ -7,6 +7,9 @@
  *   load the member, what the site counts, typed codes
  *     -> the same checkout again: the same cart renews, another begins anew
  *     -> evaluate -> hold -> one transaction
+ *
+ * A member not on record yet is one without history, and is put on record only
+ * where the hold has a use that is counted for each member.
  */
 
 #include "loyalty_api_wallet.h"
@@ -140,8 +143,7 @@ load_member(checkout_t *checkout)
 
     result = loyalty_api_load_member(call, id, NULL, &checkout->slot);
     if (result == LOYALTY_STORE_OK && checkout->slot != NULL
-        && (checkout->slot->fresh
-            || checkout->slot->member.deleted_at != LOYALTY_UNKNOWN)) {
+        && checkout->slot->member.deleted_at != LOYALTY_UNKNOWN) {
         loyalty_api_not_found(call, "member");
     }
 
@@ -240,7 +242,7 @@ commit(checkout_t *checkout, const loyalty_effects_t *effects)
     if (checkout->slot != NULL) {
         loyalty_member_write_effects(&writer, checkout->slot->id,
                                      &checkout->freed);
-        checkout->slot->effects = *effects;
+        loyalty_member_write_effects(&writer, checkout->slot->id, effects);
         checkout->slot->changed = checkout->slot->member.version
                                   != checkout->slot->before.version;
         loyalty_member_change_write(checkout->change, commands);

@@ -1,6 +1,7 @@
 /*
  * POST quotes: a cart priced by core/, for a member of the site or for one
- * that is tried out, under the site's offers or others (DESIGN.md).  A quote
+ * that is tried out, under the site's offers or others (DESIGN.md).  A member
+ * whom the shop knows and we do not, yet, is one without history.  A quote
  * changes nothing, so a token that may read may ask for one.
  */
 
@@ -13,7 +14,7 @@ typedef struct {
     const loyalty_program_t *program;
     loyalty_program_t *preview; /* NULL: the site's own offers */
     loyalty_member_t member;
-    bool known; /* the member is one of the site */
+    bool named; /* by its id; on record or not */
     loyalty_replies_t replies;
     loyalty_usage_t *usage; /* of the site */
     size_t nusage;
@@ -42,6 +43,7 @@ find_member(asking_t *asking, loyalty_store_result_t *result)
     loyalty_api_call_t *call = asking->call;
     json_t *value = json_object_get(call->body, "member_id");
     loyalty_str_t id = {json_string_value(value), json_string_length(value)};
+    bool found;
 
     *result = LOYALTY_STORE_OK;
 
@@ -49,19 +51,23 @@ find_member(asking_t *asking, loyalty_store_result_t *result)
         return true; /* a guest; any other type is the parser's to refuse */
     }
 
-    if (loyalty_member_id_check(id) == LOYALTY_OK) {
-        *result = loyalty_api_read_member(call, id, &asking->replies,
-                                          &asking->member, &asking->known);
-        if (*result != LOYALTY_STORE_OK) {
-            return false;
-        }
-    }
-
-    if (!asking->known || asking->member.erased) {
+    if (loyalty_member_id_check(id) != LOYALTY_OK) {
         loyalty_api_not_found(call, "member");
         return false;
     }
 
+    *result = loyalty_api_read_member(call, id, &asking->replies,
+                                      &asking->member, &found);
+    if (*result != LOYALTY_STORE_OK) {
+        return false;
+    }
+
+    if (asking->member.erased) {
+        loyalty_api_not_found(call, "member");
+        return false;
+    }
+
+    asking->named = true;
     return true;
 }
 
@@ -142,7 +148,7 @@ answer(asking_t *asking)
     read_preview(asking, &problems);
 
     status = loyalty_cart_parse(call->body, asking->program,
-                                asking->known ? &asking->member : NULL,
+                                asking->named ? &asking->member : NULL,
                                 call->now, call->arena, &problems, &cart);
     if (status != LOYALTY_OK || problems.count != 0) {
         refuse(asking, status, &problems);

@@ -2,6 +2,8 @@
  * What a member brings to a cart: who they are at that instant, and the wallet
  * (DOMAIN.md section 7).  What the wallet shows as bought, held or redeemed
  * counts as uses, and so does what the member's list of uses says.
+ * A member whose sign-up is not on record signs up with this cart, as its order
+ * will say.
  */
 
 #include "loyalty_cart.h"
@@ -87,6 +89,9 @@ loyalty_cart_bring(loyalty_cart_t *cart, const loyalty_program_t *program,
 
     loyalty_member_tier(member, program, cart->at, &tier);
     loyalty_member_activity(member, &activity);
+    if (activity.signed_up_at == LOYALTY_UNKNOWN) {
+        activity.signed_up_at = cart->at;
+    }
     loyalty_ledger_balance(&member->points, cart->at, &points);
 
     cart->status = tier.current < 0 ? loyalty_str_null

@@ -117,13 +117,28 @@ set_aside(const loyalty_hold_t *hold, loyalty_ledger_t *ledger, int64_t amount,
     return rc;
 }
 
+/* Does the hold keep anything that stands in the member's record? */
+static bool
+is_on_record(const loyalty_hold_t *hold)
+{
+    size_t i;
+
+    for (i = 0; i < hold->nuses; i++) {
+        if (hold->uses[i].member || hold->uses[i].entitlement.len != 0) {
+            return true;
+        }
+    }
+
+    return hold->points.amount != 0 || hold->credits.amount != 0;
+}
+
 static void
-finish(loyalty_member_t *member, loyalty_member_t *changed,
-       loyalty_effects_t *effects)
+finish(const loyalty_hold_t *hold, loyalty_member_t *member,
+       loyalty_member_t *changed, loyalty_effects_t *effects)
 {
     effects->outcome = LOYALTY_APPLIED;
 
-    if (member != NULL) {
+    if (member != NULL && is_on_record(hold)) {
         changed->version++;
         effects->member_changed = true;
         effects->tier_from = member->tier;
@@ -196,7 +211,7 @@ loyalty_hold_take(loyalty_hold_t *hold, loyalty_member_t *member,
     }
 
     *hold = taken;
-    finish(member, &changed, effects);
+    finish(hold, member, &changed, effects);
     return LOYALTY_OK;
 }
 
@@ -270,7 +285,7 @@ loyalty_hold_release(loyalty_hold_t *hold, loyalty_member_t *member,
     if (rc == LOYALTY_OK) {
         hold->state = LOYALTY_HOLD_RELEASED;
         hold->quote = loyalty_str_null;
-        finish(member, &changed, effects);
+        finish(hold, member, &changed, effects);
     }
     return rc;
 }
@@ -303,7 +318,7 @@ loyalty_hold_renew(loyalty_hold_t *hold, loyalty_member_t *member,
 
     hold->expires_at = expires_at;
     if (moved) {
-        finish(member, &changed, effects);
+        finish(hold, member, &changed, effects);
     }
     return LOYALTY_OK;
 }

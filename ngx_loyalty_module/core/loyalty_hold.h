@@ -67,7 +67,9 @@ struct loyalty_quote_s;
 /*
  * Takes what `quote` applied, and `credits` of store credit.  hold->id, times,
  * print and quote are the caller's; `member` is NULL for a guest.  The quote
- * must have been evaluated on this very state, under the same WATCH.
+ * must have been evaluated on this very state, under the same WATCH.  Where
+ * the hold has nothing of the member's record, effects->member_changed is
+ * false and the member stays as it was: one that is not on record stays off.
  * LOYALTY_ERROR_INSUFFICIENT: "insufficient_credits", "insufficient_points".
  */
 loyalty_status_t loyalty_hold_take(loyalty_hold_t *hold,

@@ -54,7 +54,7 @@ decide(loyalty_member_change_t *change, void *data)
                                               : LOYALTY_STORE_MALFORMED;
     }
 
-    if (member) {
+    if (effects->member_changed) {
         slot->changed = true;
     } else {
         loyalty_wallet_write(&change->scope, effects, &change->arena,
