@@ -9,6 +9,14 @@ BUILD=${BUILD:-$ROOT/build}
 # shellcheck disable=SC2034
 MODULE="$BUILD/ngx_http_loyalty_module.so"
 
+# The head of a script is its manual.
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^[^#]*$/s/^# \{0,1\}//p' "$0"
+        exit
+        ;;
+esac
+
 say() { printf '%s\n' "$*" >&2; }
 
 die() { say "error: $*"; exit 1; }
