@@ -93,7 +93,8 @@ class Model:
         self.rejected = []
 
     def covered(self, scope):
-        return [i for i, line in enumerate(self.lines) if covers(scope, line)]
+        return [i for i, line in enumerate(self.lines)
+                if line["quantity"] > 0 and covers(scope, line)]
 
     def room(self, i):
         return self.left[i] - self.floors[i]
@@ -171,11 +172,18 @@ class Model:
         return spread(min(amount, cap), worth, {
             i: min(worth[i], room[i]) for i in worth}), sum(sides, [])
 
-    def cart_reason(self, offer, spend):
+    def cart_reason(self, offer):
+        """What the cart as it came is short of."""
         scope = offer.get("scope", SITE)
-        lines = self.covered(offer.get("condition_scope", scope))
-        if not lines or not self.covered(scope):
+        gift = self.gift_reason(offer)
+        if not self.covered(offer.get("condition_scope", scope)) \
+                or not self.covered(scope) or gift == "scope_mismatch":
             return "scope_mismatch"
+        return self.too_little(offer, self.full) or gift
+
+    def too_little(self, offer, spend):
+        lines = self.covered(offer.get("condition_scope",
+                                       offer.get("scope", SITE)))
         if sum(spend[i] for i in lines) < offer.get("min_spend", 0):
             return "min_spend"
         if (sum(self.lines[i]["quantity"] for i in lines)
@@ -189,8 +197,7 @@ class Model:
         if discount.get("kind") != "buy_x_get_y" or self.gift_units(offer):
             return None
         for side in ("buy_scope", "get_scope"):
-            if not any(self.lines[i]["quantity"]
-                       for i in self.covered(discount.get(side, scope))):
+            if not self.covered(discount.get(side, scope)):
                 return "scope_mismatch"
         return "min_quantity"
 
@@ -245,14 +252,12 @@ class Model:
             and offer.get("loyalty_price", 0) > self.points
 
     def reason(self, offer, entry):
-        """Before any offer applies; some wait with the cart for their turn."""
-        reason = self.standing(offer, entry)
-        if waits(offer):
-            return reason or self.gift_reason(offer)
-        reason = (reason or self.cart_reason(offer, self.full)
-                  or self.gift_reason(offer) or self.limit(offer))
-        if reason is None and not offer.get("min_after_discounts") \
-                and self.over_budget(offer, self.worth(offer)):
+        """Before any offer applies; some wait for their turn besides."""
+        reason = self.standing(offer, entry) or self.cart_reason(offer)
+        if reason or waits(offer):
+            return reason
+        reason = self.limit(offer)
+        if reason is None and self.over_budget(offer, self.worth(offer)):
             reason = "budget"
         return reason
 
@@ -321,7 +326,7 @@ class Model:
     def apply(self, offer, entry):
         """Takes it off, or says why not."""
         if waits(offer):
-            reason = self.cart_reason(offer, self.left)
+            reason = self.too_little(offer, self.left)
             if reason:
                 return reason
         reason = self.limit(offer)

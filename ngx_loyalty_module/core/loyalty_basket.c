@@ -62,15 +62,16 @@ price_line(loyalty_basket_t *basket, size_t i)
     }
 
     rc = loyalty_mul(line->unit_price, line->quantity, &basket->left[i]);
-    if (rc == LOYALTY_OK) {
-        rc = loyalty_add(basket->subtotal, basket->left[i],
-                         &basket->subtotal);
+    if (rc != LOYALTY_OK) {
+        return rc;
     }
 
+    /* No overflow: it is at most the line's amount. */
     basket->floors[i] = line->minimum_price < line->unit_price
                             ? line->minimum_price * line->quantity
                             : basket->left[i];
-    return rc;
+
+    return loyalty_add(basket->subtotal, basket->left[i], &basket->subtotal);
 }
 
 /* Lines come in ascending order; one may come twice, by a category and by one
@@ -119,6 +120,10 @@ sort_in(loyalty_basket_t *basket, const loyalty_program_t *program,
     loyalty_map_path_t path = {0};
     loyalty_status_t rc;
     uint32_t link;
+
+    if (item->quantity == 0) {
+        return LOYALTY_OK; /* there is nothing of it to be in a scope */
+    }
 
     rc = add_line(basket, &basket->scopes[LOYALTY_SCOPE_WHOLE_SITE], line);
     if (rc == LOYALTY_OK) {
@@ -188,7 +193,8 @@ loyalty_basket_search(loyalty_basket_t *basket,
         if (k < named->n && named->lines[k] == i) {
             k++;
             rc = add_line(basket, &all, i);
-        } else if (fits_a_pattern(scope, basket->lines[i].sku)) {
+        } else if (basket->lines[i].quantity != 0
+                   && fits_a_pattern(scope, basket->lines[i].sku)) {
             rc = add_line(basket, &all, i);
         }
     }

@@ -403,19 +403,30 @@ minimums(const loyalty_offer_t *offer, const loyalty_lines_t *lines,
                                                    : LOYALTY_REJECT_NONE;
 }
 
-/* Scope, minimums. */
+/* Scope, minimums, whole groups: of the undiscounted cart. */
 static loyalty_reject_t
-fits_cart(const loyalty_offer_t *offer, const loyalty_basket_t *basket,
-          bool after_discounts)
+fits_cart(const loyalty_offer_t *offer, loyalty_basket_t *basket)
 {
+    loyalty_reduction_t groups = {0};
     const loyalty_lines_t *conditions;
+    loyalty_reject_t reason;
 
     conditions = loyalty_basket_lines(basket, &offer->condition_scope);
 
-    return conditions->n == 0
-                   || loyalty_basket_lines(basket, &offer->scope)->n == 0
-               ? LOYALTY_REJECT_SCOPE_MISMATCH
-               : minimums(offer, conditions, basket, after_discounts);
+    if (offer->discount.kind == LOYALTY_DISCOUNT_BUY_X_GET_Y) {
+        loyalty_discount_fits(offer, basket, &groups);
+    }
+
+    if (conditions->n == 0
+        || loyalty_basket_lines(basket, &offer->scope)->n == 0
+        || groups.out_of_scope) {
+        return LOYALTY_REJECT_SCOPE_MISMATCH;
+    }
+
+    reason = minimums(offer, conditions, basket, false);
+
+    return reason == LOYALTY_REJECT_NONE && groups.too_few_units
+               ? LOYALTY_REJECT_MIN_QUANTITY : reason;
 }
 
 /* `here`: how often this cart uses the offer already. */
@@ -471,7 +482,7 @@ over_budget(const evaluation_t *e, const loyalty_offer_t *offer,
                            - spent_here(e, offer);
 }
 
-/* The cart's part of its conditions waits for its turn. */
+/* Its minimums are to hold at its turn, too. */
 static bool
 waits(const loyalty_offer_t *offer)
 {
@@ -483,24 +494,6 @@ needs_points(const evaluation_t *e, const candidate_t *candidate)
 {
     return candidate->entry == NULL && candidate->offer->loyalty_price > 0
            && e->points >= 0 && e->points < candidate->offer->loyalty_price;
-}
-
-/* Only these must know what the offer is worth by itself. */
-static loyalty_status_t
-price_alone(evaluation_t *e, const loyalty_offer_t *offer,
-            loyalty_reduction_t *alone)
-{
-    *alone = (loyalty_reduction_t){0};
-
-    if (offer->budget_total != 0 && !offer->min_after_discounts) {
-        return loyalty_discount(offer, &e->basket, alone);
-    }
-
-    if (offer->discount.kind == LOYALTY_DISCOUNT_BUY_X_GET_Y) {
-        loyalty_discount_fits(offer, &e->basket, alone);
-    }
-
-    return LOYALTY_OK;
 }
 
 /* Everything that can be said before any offer has been applied. */
@@ -524,29 +517,22 @@ judge(evaluation_t *e, candidate_t *candidate)
         }
     }
 
-    if (!waits(offer)) {
-        candidate->reason = fits_cart(offer, &e->basket, false);
-        if (candidate->reason != LOYALTY_REJECT_NONE) {
-            return LOYALTY_OK;
-        }
+    candidate->reason = fits_cart(offer, &e->basket);
+    if (candidate->reason != LOYALTY_REJECT_NONE || waits(offer)) {
+        return LOYALTY_OK;
     }
 
-    rc = price_alone(e, offer, &alone);
-    if (rc != LOYALTY_OK) {
-        return rc;
+    candidate->reason = limits(e, candidate, 0);
+    if (candidate->reason != LOYALTY_REJECT_NONE || offer->budget_total == 0) {
+        return LOYALTY_OK;
     }
 
-    candidate->reason = alone.out_of_scope    ? LOYALTY_REJECT_SCOPE_MISMATCH
-                        : alone.too_few_units ? LOYALTY_REJECT_MIN_QUANTITY
-                        : waits(offer)        ? LOYALTY_REJECT_NONE
-                                              : limits(e, candidate, 0);
-
-    if (candidate->reason == LOYALTY_REJECT_NONE && !waits(offer)
-        && over_budget(e, offer, alone.amount)) {
+    rc = loyalty_discount(offer, &e->basket, &alone);
+    if (rc == LOYALTY_OK && over_budget(e, offer, alone.amount)) {
         candidate->reason = LOYALTY_REJECT_BUDGET;
     }
 
-    return LOYALTY_OK;
+    return rc;
 }
 
 /* Applying */
@@ -607,7 +593,9 @@ apply(evaluation_t *e, size_t i)
     loyalty_status_t rc;
 
     if (waits(offer)) {
-        candidate->reason = fits_cart(offer, &e->basket, true);
+        candidate->reason = minimums(
+            offer, loyalty_basket_lines(&e->basket, &offer->condition_scope),
+            &e->basket, true);
         if (candidate->reason != LOYALTY_REJECT_NONE) {
             return LOYALTY_OK;
         }
@@ -733,8 +721,8 @@ sum_up(evaluation_t *e)
                        &e->quote->points_to_earn);
 }
 
-/* Another one applies alone; of one that waits nothing more is known than its
- * limits. */
+/* Another one applies alone.  The limits of one that waits have not been looked
+ * at yet. */
 static void
 exclude(const evaluation_t *e, candidate_t *candidate)
 {

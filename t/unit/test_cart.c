@@ -79,6 +79,15 @@ static const case_t discounts[] = {
      PROMO("p") PERCENT("50") "}",
      LINES(LINE("a", 0, 100) "," LINE("b", 1, 0) "," LINE("c", 1, 100)),
      "50 [0 0 50] p:50"},
+    {"nor is a line of no units in any scope: by SKU, pattern, category",
+     PROMO("p") ", 'reward_points': 5, 'scope': " PRODUCTS("'a'") "},"
+     PROMO("q") ", 'reward_points': 5, 'scope': {'kind': 'products',"
+     "'patterns': ['a.*']}},"
+     PROMO("r") ", 'reward_points': 5, 'scope': {'kind': 'categories',"
+     "'values': ['home']}}," PROMO("s") ", 'reward_points': 25}",
+     "'explain': true, " LINES("{'sku': 'a', 'category': 'home',"
+     "'quantity': 0, 'unit_price': 100}, " LINE("b", 1, 70)),
+     "70 [0 0] s:0 - p:scope_mismatch q:scope_mismatch r:scope_mismatch = 25"},
     {"points only", PROMO("p") ", 'reward_points': 25}",
      LINES(LINE("a", 1, 100)), "100 [0] p:0 = 25"},
 };
@@ -116,6 +125,14 @@ static const case_t gifts[] = {
      "'get_quantity': 1, 'percent': '100', 'get_scope': "
      PRODUCTS("'z'") "}}",
      "'explain': true, " LINES(LINE("a", 2, 10)), "20 [0] - p:scope_mismatch"},
+    {"nothing to get comes before a minimum that is not reached, too",
+     PROMO("p") ", 'min_spend': 100, 'discount': {'kind': 'buy_x_get_y',"
+     "'buy_quantity': 1, 'get_quantity': 1, 'percent': '100', 'get_scope': "
+     PRODUCTS("'z'") "}}",
+     "'explain': true, " LINES(LINE("a", 2, 10)), "20 [0] - p:scope_mismatch"},
+    {"and that minimum before too few units",
+     PROMO("p") ", 'min_spend': 100" BUY(2, 1, "100") "}",
+     "'explain': true, " LINES(LINE("a", 2, 10)), "20 [0] - p:min_spend"},
     {"no unit is used by two: 3 + 3 of 7, each gift at its whole price",
      PROMO("p") BUY(2, 1, "100") ", 'priority': 1, 'max_discount': 100},"
      PROMO("q") BUY(1, 1, "50") "}",
@@ -404,14 +421,60 @@ limits_and_budgets(void **state)
          "'min_after_discounts': true" AMOUNT(9) "}",
          USES("'total': 1, 'spent': 99"), "1000 [0] - p:min_spend"},
         {"its limits, when another applies alone",
-         PROMO("p") ", 'limit_total': 1, 'min_spend': 2000,"
+         PROMO("p") ", 'limit_total': 1, 'min_spend': 900,"
          "'min_after_discounts': true" AMOUNT(9) "}," PROMO("q")
          ", 'exclusive': true" AMOUNT(7) "}",
          USES("'total': 1"), "993 [7] q:7 - p:limit_total"},
+        {"but what the whole cart does not reach, no rest of it does",
+         PROMO("p") ", 'limit_total': 1, 'min_spend': 2000,"
+         "'min_after_discounts': true" AMOUNT(9) "}," PROMO("q")
+         ", 'exclusive': true" AMOUNT(7) "}",
+         USES("'total': 1"), "993 [7] q:7 - p:min_spend"},
     };
 
     (void)state;
     price_all(cases, COUNT(cases));
+}
+
+/* Each line fits the limits of its fields; their amounts do not fit 64 bits. */
+static void
+more_than_can_be_computed_is_an_overflow(void **state)
+{
+    static const char *const carts[] = {
+        "{'lines': [" LINE("x", 1000000000, 1000000000000000) "]}",
+        "{'lines': [" FLOORED("x", 1000000000, 1000000000000000,
+                              999999999999999) "]}",
+        "{'lines': [" LINE("x", 9000, 1000000000000000) ","
+        LINE("y", 9000, 1000000000000000) "]}",
+    };
+    loyalty_problems_t problems;
+    loyalty_program_t *program;
+    loyalty_quote_t quote;
+    loyalty_arena_t arena;
+    loyalty_cart_t cart;
+    json_t *offers, *request;
+    size_t i;
+
+    (void)state;
+
+    offers = json_of("[" PROMO("p") PERCENT("10") "}]");
+    program = site_with("GBP", offers);
+
+    for (i = 0; i < COUNT(carts); i++) {
+        loyalty_arena_init(&arena, 0);
+        loyalty_problems_init(&problems, &arena);
+        request = json_of(carts[i]);
+        assert_int_equal(loyalty_cart_parse(request, program, NULL, 0, &arena,
+                                            &problems, &cart),
+                         LOYALTY_OK);
+        assert_int_equal(loyalty_cart_evaluate(program, &cart, &arena, &quote),
+                         LOYALTY_ERROR_OVERFLOW);
+        json_decref(request);
+        loyalty_arena_free(&arena);
+    }
+
+    loyalty_program_free(program);
+    json_decref(offers);
 }
 
 static void
@@ -507,6 +570,7 @@ main(void)
         cmocka_unit_test(conditions_and_order),
         cmocka_unit_test(what_the_shopper_brings),
         cmocka_unit_test(limits_and_budgets),
+        cmocka_unit_test(more_than_can_be_computed_is_an_overflow),
         cmocka_unit_test(points_of_every_currency),
     };
 
