@@ -286,7 +286,7 @@ forget_finished(loyalty_ledger_t *ledger)
 
     for (i = 0; i < ledger->nlots; i++) {
         lot = &ledger->lots[i];
-        if (surplus > 0 && lot->remaining == 0 && !awaits_event(lot)) {
+        if (surplus > 0 && lot->remaining == 0) {
             surplus--;
         } else {
             ledger->lots[kept++] = *lot;
@@ -406,6 +406,25 @@ find_lot(const loyalty_ledger_t *ledger, loyalty_str_t id,
     return newest != NO_LOT ? newest : stand_in;
 }
 
+/* The lot of that id that is still pending on its event.  Others of the id may
+ * hold something, too: what only_pending left of an attempt before. */
+static size_t
+find_awaiting(const loyalty_ledger_t *ledger, loyalty_str_t id)
+{
+    const loyalty_lot_t *lot;
+    size_t i;
+
+    for (i = 0; i < ledger->nlots; i++) {
+        lot = &ledger->lots[i];
+        if (awaits_event(lot) && lot->remaining > 0
+            && loyalty_str_eq(lot->id, id)) {
+            return i;
+        }
+    }
+
+    return NO_LOT;
+}
+
 loyalty_status_t
 loyalty_ledger_start(loyalty_ledger_t *ledger, const loyalty_lot_t *lot,
                      const loyalty_cause_t *cause, loyalty_arena_t *arena,
@@ -416,8 +435,8 @@ loyalty_ledger_start(loyalty_ledger_t *ledger, const loyalty_lot_t *lot,
     loyalty_status_t rc;
     size_t i;
 
-    i = find_lot(ledger, lot->id, LOYALTY_UNKNOWN);
-    if (i == NO_LOT || !awaits_event(&ledger->lots[i])) {
+    i = find_awaiting(ledger, lot->id);
+    if (i == NO_LOT) {
         return LOYALTY_ERROR_NOT_FOUND;
     }
 
@@ -665,7 +684,10 @@ loyalty_ledger_revoke(loyalty_ledger_t *ledger, loyalty_str_t id,
     loyalty_status_t rc;
     size_t i, twins;
 
-    i = find_lot(ledger, id, expires_at);
+    i = find_awaiting(ledger, id);
+    if (i == NO_LOT) {
+        i = find_lot(ledger, id, expires_at);
+    }
     if (i != NO_LOT) {
         lot = &ledger->lots[i];
     }

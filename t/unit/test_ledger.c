@@ -349,6 +349,50 @@ a_ledger_stays_small(void **state)
     loyalty_arena_free(&book.arena);
 }
 
+/* Orders that are placed and cancelled, over and over. */
+static void
+what_never_started_is_forgotten_too(void **state)
+{
+    static char ids[100][16];
+    book_t book;
+    int i;
+
+    (void)state;
+
+    book_init(&book);
+    for (i = 0; i < 100; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "o%d", i);
+        assert_int_equal(credit(&book, ids[i], 10, T0 + i, LOYALTY_NEVER,
+                                LOYALTY_NEVER),
+                         LOYALTY_OK);
+        assert_int_equal(revoke(&book, ids[i], LOYALTY_NEVER, 10,
+                                LOYALTY_RETURN_WITHIN_BALANCE, T0 + i),
+                         LOYALTY_OK);
+    }
+    assert_true(book.ledger.nlots <= LOYALTY_LEDGER_LOTS_KEPT);
+    assert_int_equal(book.ledger.revoked, 1000);
+    assert_int_equal(book.ledger.life, 0);
+
+    /* One that still waits stays, however many come after it. */
+    credit(&book, "waits", 7, T0, LOYALTY_NEVER, LOYALTY_NEVER);
+    for (i = 0; i < 100; i++) {
+        credit(&book, ids[i], 10, T0 + DAY + i, T0 + DAY + i, LOYALTY_NEVER);
+    }
+    assert_int_equal(
+        loyalty_ledger_start(&book.ledger,
+                             &(loyalty_lot_t){.id = loyalty_str("waits"),
+                                              .amount = 7,
+                                              .created_at = T0,
+                                              .starts_at = T0 + DAY,
+                                              .expires_at = LOYALTY_NEVER,
+                                              .earned = true},
+                             &(loyalty_cause_t){.at = T0 + DAY}, &book.arena,
+                             &book.entries),
+        LOYALTY_OK);
+    assert_int_equal(loyalty_ledger_check(&book.ledger), LOYALTY_OK);
+    loyalty_arena_free(&book.arena);
+}
+
 static void
 a_sum_past_64_bits_changes_nothing(void **state)
 {
@@ -433,6 +477,7 @@ main(void)
         cmocka_unit_test(a_lot_expired_before_the_debt_does_not_absorb_it),
         cmocka_unit_test(what_expired_is_not_taken_back_twice),
         cmocka_unit_test(a_ledger_stays_small),
+        cmocka_unit_test(what_never_started_is_forgotten_too),
         cmocka_unit_test(a_sum_past_64_bits_changes_nothing),
         cmocka_unit_test(malformed_lots_are_refused),
         cmocka_unit_test(the_check_sees_what_is_off),
