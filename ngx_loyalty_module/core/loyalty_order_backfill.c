@@ -2,7 +2,7 @@
  * Points for what was ordered while the site was not active (DOMAIN.md
  * section 1): they are earned now, and so become valid and expire counted from
  * now, without the multiplier of a status, which nobody held then.  What has
- * been returned since is taken off in proportion.
+ * been returned since earns nothing, whatever the policy for returns.
  */
 
 #include "loyalty_order_private.h"
@@ -40,7 +40,6 @@ earn(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
     int64_t life = ledger->life, due;
     loyalty_lot_t lot = {
         .id = context->order->id,
-        .amount = points,
         .created_at = context->now,
         .starts_at = context->now,
         .expires_at = LOYALTY_NEVER,
@@ -53,6 +52,14 @@ earn(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
             lot.starts_at + settings->points_expire_days * LOYALTY_DAY;
     }
 
+    rc = loyalty_mul_div(points, attempt->returned, attempt->total,
+                         LOYALTY_ROUND_FLOOR, &due);
+    if (rc != LOYALTY_OK) {
+        return rc;
+    }
+
+    /* Not all was returned, so that something is left. */
+    lot.amount = points - due;
     rc = loyalty_ledger_credit(ledger, LOYALTY_ENTRY_EARN, &lot,
                                &context->cause, context->arena,
                                &context->effects->points);
@@ -60,18 +67,11 @@ earn(loyalty_order_context_t *context, loyalty_order_attempt_t *attempt,
         return rc;
     }
 
-    rc = loyalty_mul_div(points, attempt->returned, attempt->total,
-                         LOYALTY_ROUND_FLOOR, &due);
-    if (rc != LOYALTY_OK) {
-        return rc;
-    }
-
     attempt->points = points;
     attempt->expires_at = lot.expires_at;
     attempt->revoked = due;
-    rc = loyalty_order_take_points(context, attempt, due);
     loyalty_order_contribute(context, attempt, life);
-    return rc;
+    return LOYALTY_OK;
 }
 
 loyalty_status_t

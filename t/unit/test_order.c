@@ -551,6 +551,84 @@ points_paid_with_an_order_come_back_with_its_cancellation(void **state)
     world_free(&world);
 }
 
+/* What the first attempt earned stays its own, so that two lots have the
+ * order's id: what is pending must be told from what has started. */
+static void
+only_pending_leaves_what_an_attempt_before_earned(void **state)
+{
+    static const struct {
+        const char *words;
+        int64_t active, pending, life;
+    } paths[] = {
+        {"c x", 100, 0, 100},
+        {"c x p/2", 100, 100, 100},
+        {"c x p/2 c/2", 200, 0, 200},
+        {"c x p/2 x/2", 100, 0, 100},
+        {"c x p/2 p/3", 100, 100, 100},
+        {"c x p/2 p/3 c/3", 200, 0, 200},
+    };
+    loyalty_balance_t balance;
+    world_t world;
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(paths); i++) {
+        world_init(&world);
+        world.program.settings.return_policy = LOYALTY_RETURN_ONLY_PENDING;
+        assert_int_equal(world_run(&world, paths[i].words, 10000), LOYALTY_OK);
+        balance = world_balance(&world);
+        if (balance.active != paths[i].active
+            || balance.pending != paths[i].pending
+            || balance.life != paths[i].life) {
+            fail_msg("\"%s\": active %lld, pending %lld, life %lld",
+                     paths[i].words, (long long)balance.active,
+                     (long long)balance.pending, (long long)balance.life);
+        }
+        world_free(&world);
+    }
+}
+
+/* 200.00 while the site was not active, of which 75.00 came back: 200 points
+ * less floor(200 * 75 / 200), under each policy. */
+static void
+what_was_returned_before_the_backfill_earns_nothing(void **state)
+{
+    static const loyalty_return_policy_t policies[] = {
+        LOYALTY_RETURN_WITHIN_BALANCE, LOYALTY_RETURN_UNLIMITED,
+        LOYALTY_RETURN_ONLY_PENDING};
+    world_t world;
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(policies); i++) {
+        world_init(&world);
+        world.program.settings.return_policy = policies[i];
+        world.program.settings.active = false;
+        world_run(&world, "c r1=7500", 20000);
+        world.program.settings.active = true;
+
+        assert_int_equal(
+            loyalty_order_backfill(&world.program, &world.member, &world.order,
+                                   world.now, &world.arena, &world.effects),
+            LOYALTY_OK);
+        assert_int_equal(world.effects.outcome, LOYALTY_APPLIED);
+        world_count(&world);
+        world_check(&world);
+        world_store(&world);
+        assert_int_equal(world_balance(&world).active, 125);
+        assert_int_equal(world_balance(&world).life, 125);
+
+        assert_int_equal(
+            loyalty_order_backfill(&world.program, &world.member, &world.order,
+                                   world.now, &world.arena, &world.effects),
+            LOYALTY_OK);
+        assert_int_equal(world.effects.outcome, LOYALTY_DUPLICATE);
+        world_free(&world);
+    }
+}
+
 static void
 an_overflow_changes_nothing(void **state)
 {
@@ -854,6 +932,8 @@ main(void)
         cmocka_unit_test(points_start_and_expire_by_the_settings),
         cmocka_unit_test(
             points_paid_with_an_order_come_back_with_its_cancellation),
+        cmocka_unit_test(only_pending_leaves_what_an_attempt_before_earned),
+        cmocka_unit_test(what_was_returned_before_the_backfill_earns_nothing),
         cmocka_unit_test(an_overflow_changes_nothing),
         cmocka_unit_test(records_keep_their_limits),
         cmocka_unit_test(bad_events_are_refused_whole),
