@@ -116,6 +116,7 @@ loyalty_pattern_compile(loyalty_str_t source, const char *pointer,
                         loyalty_pattern_t **pattern)
 {
     PCRE2_UCHAR text[128];
+    loyalty_status_t rc;
     PCRE2_SIZE offset;
     int code;
 
@@ -139,14 +140,16 @@ loyalty_pattern_compile(loyalty_str_t source, const char *pointer,
                                      &code, &offset, NULL);
 
     if ((*pattern)->code == NULL || (*pattern)->limits == NULL) {
-        if ((*pattern)->code == NULL) {
+        rc = LOYALTY_ERROR_MEMORY;
+        if ((*pattern)->code == NULL && code != PCRE2_ERROR_HEAP_FAILED) {
             pcre2_get_error_message(code, text, sizeof(text));
             loyalty_problem(problems, pointer, "%s at byte %zu of the pattern",
                             (char *)text, (size_t)offset);
+            rc = LOYALTY_ERROR_INVALID;
         }
         loyalty_pattern_free(*pattern);
         *pattern = NULL;
-        return LOYALTY_ERROR_INVALID;
+        return rc;
     }
 
     pcre2_set_match_limit((*pattern)->limits, LOYALTY_PATTERN_MATCH_LIMIT);

@@ -31,7 +31,11 @@ by_content(const void *left, const void *right)
         return a->nvalues < b->nvalues ? -1 : 1;
     }
 
-    if (a->npatterns != 0 || b->npatterns != 0) {
+    if ((a->npatterns == 0) != (b->npatterns == 0)) {
+        return a->npatterns == 0 ? -1 : 1;
+    }
+
+    if (a->npatterns != 0) {
         return (a->number > b->number) - (a->number < b->number);
     }
 
