@@ -6,6 +6,10 @@
  * A run lasts well under a second and stops when the worker does.  The timer
  * is cancelable, so that a worker that drains does not wait for it; the pool
  * has joined its threads by the time the jobs are freed.
+ *
+ * Someone waits for an answer of the API, nobody for a job: where there is not
+ * enough processor time for both, the API's threads and the event loop go
+ * first.
  */
 
 
@@ -17,7 +21,8 @@
 #include "loyalty_tracks.h"
 
 
-#define NGX_LOYALTY_JOB_RUN  500
+#define NGX_LOYALTY_JOB_RUN   500
+#define NGX_LOYALTY_JOB_NICE  5
 
 
 typedef struct ngx_loyalty_job_s  ngx_loyalty_job_t;
@@ -48,6 +53,7 @@ static ngx_int_t ngx_loyalty_job_track(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_tell(ngx_loyalty_job_t *job);
 static ngx_int_t ngx_loyalty_job_check(ngx_loyalty_job_t *job);
 static void ngx_loyalty_job_thread(void *data, ngx_log_t *log);
+static void ngx_loyalty_job_step_back(void);
 static void ngx_loyalty_job_done(ngx_event_t *ev);
 static void ngx_loyalty_job_timer(ngx_event_t *ev);
 static void ngx_loyalty_job_log(void *data, loyalty_log_level_t level,
@@ -263,6 +269,8 @@ ngx_loyalty_job_thread(void *data, ngx_log_t *log)
 
     struct timespec  begin, now;
 
+    ngx_loyalty_job_step_back();
+
     clock_gettime(CLOCK_MONOTONIC, &begin);
 
     do {
@@ -273,6 +281,25 @@ ngx_loyalty_job_thread(void *data, ngx_log_t *log)
              && (now.tv_sec - begin.tv_sec) * 1000
                 + (now.tv_nsec - begin.tv_nsec) / 1000000
                 < NGX_LOYALTY_JOB_RUN);
+}
+
+
+/* In Linux each thread has a priority of its own, which those it makes
+ * inherit; elsewhere it would be the worker's. */
+
+static void
+ngx_loyalty_job_step_back(void)
+{
+#if (NGX_LINUX)
+
+    static __thread ngx_uint_t  done;
+
+    if (!done) {
+        done = 1;
+        (void) nice(NGX_LOYALTY_JOB_NICE);
+    }
+
+#endif
 }
 
 
