@@ -127,9 +127,9 @@ gold: 5.00 first, then 10 % of 15.00
 
 
 
-=== TEST 4: a code in any case, and the points it costs
+=== TEST 4: a code in any case, with blanks, and the points it costs
 --- request eval
-[main::cart(qq("codes":["mug"],"member":{"points":100},$main::mug)),
+[main::cart(qq("codes":[" m ug\\t"],"member":{"points":100},$main::mug)),
  main::cart(qq("codes":["Mug"],"member":{"points":99},$main::mug)),
  main::cart(qq("codes":["mug"],"member_id":"anna",$main::mug)),
  main::cart(qq("codes":["cup"],$main::mug))]

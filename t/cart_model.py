@@ -272,7 +272,8 @@ class Model:
         """(offer, entry) of the wallet, and the codes that brought none."""
         offers = {offer["id"]: offer for offer in self.given["offers"]}
         typed = list(dict.fromkeys(
-            code.lower() for code in self.given.get("codes", [])))
+            "".join(code.split()).lower()
+            for code in self.given.get("codes", [])))
         found, codes = [], set()
         for entry in self.given.get("member", {}).get("entitlements", []):
             offer = offers.get(entry["offer_id"])
@@ -499,8 +500,8 @@ def random_cart(dice):
     cart = {
         "currency": dice.choice(["USD", "USD", "JPY", "KWD"]),
         "at": dice.choice([1000, 1001]),
-        "codes": dice.sample(["CODE0", "code1", "Code2", "nope", "OWN0",
-                              "own1", "CODE1"], dice.randint(0, 3)),
+        "codes": dice.sample(["CODE0 ", "code1", " Co de2", "nope", "OWN0",
+                              "\xa0own1", "CODE1"], dice.randint(0, 3)),
         "usage": {f"o{i}": {"total": dice.randint(0, 3),
                             "member": dice.randint(0, 2),
                             "spent": dice.randint(0, 1500)}
@@ -540,7 +541,7 @@ def readable(quote):
         "discounts": [(discount["offer_id"], discount["amount"])
                       for discount in quote["discounts"]],
         "rejected": sorted(
-            ((each.get("offer_id") or each["code"].lower(),
+            ((each.get("offer_id") or "".join(each["code"].split()).lower(),
               each.get("entitlement_id"), each["reason"])
              for each in quote["rejected"]), key=str),
         "points_to_earn": quote["points_to_earn"]}

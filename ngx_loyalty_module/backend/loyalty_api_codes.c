@@ -21,8 +21,8 @@ loyalty_api_codes_typed(loyalty_api_codes_t *codes, const json_t *cart,
     const json_t *list = json_object_get(cart, "codes");
     loyalty_str_t typed;
     json_t *item;
+    size_t i, len;
     char *folded;
-    size_t i;
 
     *codes = (loyalty_api_codes_t){0};
     if (!json_is_array(list)
@@ -44,8 +44,9 @@ loyalty_api_codes_typed(loyalty_api_codes_t *codes, const json_t *cart,
         if (folded == NULL) {
             return false;
         }
-        if (json_is_string(item) && loyalty_code_fold(typed, folded)) {
-            codes->list[codes->n++].code = (loyalty_str_t){folded, typed.len};
+        len = json_is_string(item) ? loyalty_code_fold(typed, folded) : 0;
+        if (len != 0) {
+            codes->list[codes->n++].code = (loyalty_str_t){folded, len};
         }
     }
 

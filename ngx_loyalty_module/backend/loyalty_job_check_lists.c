@@ -399,16 +399,13 @@ static bool
 is_code_of(const loyalty_member_slot_t *slot, const loyalty_code_t *code,
            loyalty_str_t folded)
 {
-    char text[LOYALTY_CODE_MAX];
     const loyalty_entitlement_t *entry;
     size_t i;
 
     for (i = 0; i < slot->before.nentitlements; i++) {
         entry = &slot->before.entitlements[i];
         if (loyalty_str_eq(entry->id, code->entitlement)) {
-            return loyalty_code_fold(entry->code, text)
-                   && loyalty_str_eq((loyalty_str_t){text, entry->code.len},
-                                     folded);
+            return loyalty_code_same(entry->code, folded);
         }
     }
 

@@ -34,7 +34,7 @@ loyalty_check_wallet_reads(loyalty_job_t *job, const loyalty_member_t *member,
 {
     const loyalty_entitlement_t *entry;
     char folded[LOYALTY_CODE_MAX];
-    size_t i;
+    size_t i, len;
 
     for (i = 0; i < member->nentitlements; i++) {
         entry = &member->entitlements[i];
@@ -43,10 +43,11 @@ loyalty_check_wallet_reads(loyalty_job_t *job, const loyalty_member_t *member,
             loyalty_arg_key(commands, &job->scope, "x", loyalty_str("holds"));
             loyalty_arg(commands, entry->held_by);
         }
-        if (entry->code.len != 0 && loyalty_code_fold(entry->code, folded)) {
+        len = loyalty_code_fold(entry->code, folded);
+        if (len != 0) {
             loyalty_command(commands, "HGET", 3);
             loyalty_arg_key(commands, &job->scope, "cd", loyalty_str_null);
-            loyalty_arg(commands, (loyalty_str_t){folded, entry->code.len});
+            loyalty_arg(commands, (loyalty_str_t){folded, len});
         }
     }
 
@@ -102,7 +103,7 @@ loyalty_check_wallet(loyalty_job_t *job, const loyalty_member_t *member,
                                 (int)entry->id.len, entry->id.data,
                                 (int)entry->held_by.len, entry->held_by.data);
         }
-        if (entry->code.len != 0 && loyalty_code_fold(entry->code, folded)) {
+        if (loyalty_code_fold(entry->code, folded) != 0) {
             check_code(job, member, entry, *replies++);
         }
         if (entry->bought) {

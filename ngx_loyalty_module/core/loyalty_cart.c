@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 
+#include "loyalty_code.h"
 #include "loyalty_discount.h"
 #include "loyalty_money.h"
 #include "loyalty_program_private.h"
@@ -118,31 +119,6 @@ add_candidate(evaluation_t *e, const loyalty_offer_t *offer,
         (candidate_t){.offer = offer, .entry = entry, .code = code};
 }
 
-static char
-lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-/* Shoppers type codes in any case. */
-static bool
-same_code(loyalty_str_t a, loyalty_str_t b)
-{
-    size_t i;
-
-    if (a.len != b.len || a.len == 0) {
-        return false;
-    }
-
-    for (i = 0; i < a.len; i++) {
-        if (lower(a.data[i]) != lower(b.data[i])) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
 static bool
 already_candidate(const evaluation_t *e, const loyalty_offer_t *offer,
                   loyalty_str_t code)
@@ -150,7 +126,7 @@ already_candidate(const evaluation_t *e, const loyalty_offer_t *offer,
     size_t i;
 
     for (i = 0; i < e->n; i++) {
-        if (same_code(e->candidates[i].code, code)
+        if (loyalty_code_same(e->candidates[i].code, code)
             || (offer != NULL && e->candidates[i].offer == offer)) {
             return true;
         }
@@ -171,8 +147,8 @@ typed_for(const evaluation_t *e, const loyalty_cart_entry_t *entry,
     size_t i;
 
     for (i = 0; i < cart->ncodes; i++) {
-        if (same_code(cart->codes[i], entry->code)
-            || (same_code(cart->codes[i], offer->code) && !entry->redeemed
+        if (loyalty_code_same(cart->codes[i], entry->code)
+            || (loyalty_code_same(cart->codes[i], offer->code) && !entry->redeemed
                 && !already_candidate(e, NULL, cart->codes[i]))) {
             return cart->codes[i];
         }
@@ -226,7 +202,7 @@ offer_by_code(const loyalty_program_t *program, loyalty_str_t code)
 
     for (i = 0; i < program->noffers; i++) {
         if (program->offers[i]->type == LOYALTY_OFFER_COUPON
-            && same_code(program->offers[i]->code, code)) {
+            && loyalty_code_same(program->offers[i]->code, code)) {
             return program->offers[i];
         }
     }
@@ -240,7 +216,7 @@ typed_before(const loyalty_cart_t *cart, size_t number)
     size_t i;
 
     for (i = 0; i < number; i++) {
-        if (same_code(cart->codes[i], cart->codes[number])) {
+        if (loyalty_code_same(cart->codes[i], cart->codes[number])) {
             return true;
         }
     }

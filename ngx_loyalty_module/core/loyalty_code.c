@@ -63,20 +63,68 @@ loyalty_code_generate(loyalty_str_t pattern, const unsigned char *random,
     return i;
 }
 
-bool
-loyalty_code_fold(loyalty_str_t code, char *folded)
+/* What is typed or pasted with a code and is none of it: the blanks of ASCII,
+ * and the one that does not break, U+00A0. */
+static size_t
+blank(loyalty_str_t text)
 {
-    size_t i;
+    if (text.len >= 2 && memcmp(text.data, "\xc2\xa0", 2) == 0) {
+        return 2;
+    }
+
+    return text.len != 0 && (unsigned char)text.data[0] <= ' ';
+}
+
+/* Cuts the next character that counts off the front, folded; '\0': none. */
+static char
+cut(loyalty_str_t *code)
+{
+    size_t skip;
     char c;
 
-    if (code.len == 0 || code.len > LOYALTY_CODE_MAX) {
+    while ((skip = blank(*code)) != 0) {
+        code->data += skip;
+        code->len -= skip;
+    }
+
+    if (code->len == 0) {
+        return '\0';
+    }
+
+    c = *code->data++;
+    code->len--;
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+size_t
+loyalty_code_fold(loyalty_str_t code, char *folded)
+{
+    size_t n = 0;
+    char c;
+
+    while ((c = cut(&code)) != '\0') {
+        if (n == LOYALTY_CODE_MAX) {
+            return 0;
+        }
+        folded[n++] = c;
+    }
+
+    return n;
+}
+
+bool
+loyalty_code_same(loyalty_str_t a, loyalty_str_t b)
+{
+    char x = cut(&a), y = cut(&b);
+
+    if (x == '\0') {
         return false;
     }
 
-    for (i = 0; i < code.len; i++) {
-        c = code.data[i];
-        folded[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    while (x == y && x != '\0') {
+        x = cut(&a);
+        y = cut(&b);
     }
 
-    return true;
+    return x == y;
 }

@@ -24,8 +24,12 @@ loyalty_status_t loyalty_code_pattern_check(loyalty_str_t pattern);
 size_t loyalty_code_generate(loyalty_str_t pattern,
                              const unsigned char *random, char *code);
 
-/* Writes the form in which codes are compared, A-Z for a-z, to `folded`, which
- * has LOYALTY_CODE_MAX bytes; false: nothing, or longer than a code. */
-bool loyalty_code_fold(loyalty_str_t code, char *folded);
+/* Writes the form in which codes are compared, A-Z for a-z and no blanks, to
+ * `folded`, which has LOYALTY_CODE_MAX bytes.  Returns the length; 0: nothing,
+ * or longer than a code. */
+size_t loyalty_code_fold(loyalty_str_t code, char *folded);
+
+/* Are they the same in that form?  Nothing is the same as no code. */
+bool loyalty_code_same(loyalty_str_t a, loyalty_str_t b);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "loyalty_code.h"
+
 #define QUANTITY_MAX LOYALTY_QUANTITY_MAX
 
 /* A kind or type that could not be read, about which nothing more is said. */
@@ -630,13 +632,12 @@ by_evaluation(const void *a, const void *b)
     return loyalty_str_cmp(x->id, y->id);
 }
 
-/* Codes are compared without case, so they must differ without it. */
+/* Two codes that are compared as one are one. */
 static void
 check_codes(loyalty_reader_t *reader, const loyalty_offer_t *offers, size_t n)
 {
     loyalty_map_t codes;
-    loyalty_str_t code;
-    size_t i, k, mark;
+    size_t i, len, mark;
     char *folded;
     uint32_t first;
 
@@ -646,19 +647,17 @@ check_codes(loyalty_reader_t *reader, const loyalty_offer_t *offers, size_t n)
     }
 
     for (i = 0; i < n; i++) {
-        code = offers[i].code;
-        folded = loyalty_reader_alloc(reader, code.len);
-        if (code.len == 0 || folded == NULL) {
+        if (offers[i].code.len == 0) {
             continue;
         }
 
-        for (k = 0; k < code.len; k++) {
-            folded[k] = code.data[k] >= 'A' && code.data[k] <= 'Z'
-                            ? (char)(code.data[k] + 'a' - 'A')
-                            : code.data[k];
+        folded = loyalty_reader_alloc(reader, LOYALTY_CODE_MAX);
+        len = folded == NULL ? 0 : loyalty_code_fold(offers[i].code, folded);
+        if (len == 0) {
+            continue;
         }
 
-        first = loyalty_map_put(&codes, (loyalty_str_t){folded, code.len},
+        first = loyalty_map_put(&codes, (loyalty_str_t){folded, len},
                                 (uint32_t)i);
         if (first != i) {
             mark = loyalty_enter_index(reader, i);

@@ -272,6 +272,13 @@ static const case_t brought[] = {
      COUPON("c", "A1") AMOUNT(1) "}," COUPON("d", "B2") AMOUNT(2) "}",
      "'codes': ['b2', 'a1', 'A1'], " LINES(LINE("x", 1, 10)),
      "7 [3] c:1 d:2"},
+    {"blanks that come with a code are none of it",
+     COUPON("c", "A-1") AMOUNT(1) "},"
+     "{'id': 'd', 'type': 'coupon', 'code_pattern': 'OWN-######'" AMOUNT(2) "}",
+     "'codes': [' a - 1\\n', 'A-1', '\\u00a0own-222222 ', 'A1', ' '],"
+     "'member': {'entitlements': [{'id': 'e', 'offer_id': 'd',"
+     "'applied': false, 'code': 'OWN-222222'}]}, " LINES(LINE("x", 1, 10)),
+     "7 [3] c:1 d:2 - A1:not_found  :not_found"},
     {"types in order: promotion, clubcard, punchcard, reward, coupon",
      COUPON("a", "A") AMOUNT(1) "},"
      "{'id': 'b', 'type': 'reward'" AMOUNT(1) "},"

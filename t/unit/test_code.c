@@ -99,13 +99,62 @@ codes_are_compared_without_case(void **state)
 
     (void)state;
 
-    assert_true(loyalty_code_fold(loyalty_str("aZz-9`{@["), folded));
+    assert_int_equal(loyalty_code_fold(loyalty_str("aZz-9`{@["), folded), 9);
     assert_memory_equal(folded, "AZZ-9`{@[", 9);
     memset(longest, 'a', sizeof(longest));
-    assert_true(loyalty_code_fold((loyalty_str_t){longest, 64}, folded));
+    assert_int_equal(loyalty_code_fold((loyalty_str_t){longest, 64}, folded),
+                     64);
     assert_int_equal(folded[63], 'A');
-    assert_false(loyalty_code_fold((loyalty_str_t){longest, 65}, folded));
-    assert_false(loyalty_code_fold(loyalty_str_null, folded));
+    assert_int_equal(loyalty_code_fold((loyalty_str_t){longest, 65}, folded),
+                     0);
+    assert_int_equal(loyalty_code_fold(loyalty_str_null, folded), 0);
+}
+
+/* Blanks are of the typing, dashes are of the code; U+00E0 and U+00C2 share a
+ * byte each with U+00A0. */
+static void
+codes_are_compared_without_blanks(void **state)
+{
+    static const struct {
+        loyalty_str_t a, b;
+        bool same;
+    } cases[] = {
+        {loyalty_str("save10"), loyalty_str(" SAVE10\r\n"), true},
+        {loyalty_str("OWN-ABC234"), loyalty_str("own - abc\t234"), true},
+        {loyalty_str("OWN-ABC234"), loyalty_str("\xc2\xa0OWN-ABC\xc2\xa0" "234"),
+         true},
+        {loyalty_str("OWN-ABC234"), loyalty_str("OWNABC234"), false},
+        {loyalty_str("OWN"), loyalty_str("OWN-"), false},
+        {loyalty_str("OWN-"), loyalty_str("OWN"), false},
+        {loyalty_str("A\xc3\xa0"), loyalty_str("A"), false},
+        {loyalty_str("A\xc3\x82"), loyalty_str("A"), false},
+        {loyalty_str("A\xc2"), loyalty_str("A"), false},
+        {loyalty_str(" "), loyalty_str(" "), false},
+        {loyalty_str_null, loyalty_str_null, false},
+    };
+    char longest[2 * LOYALTY_CODE_MAX + 1], folded[LOYALTY_CODE_MAX];
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(loyalty_code_same(cases[i].a, cases[i].b),
+                         cases[i].same);
+    }
+
+    memset(longest, ' ', sizeof(longest));
+    for (i = 0; i < LOYALTY_CODE_MAX; i++) {
+        longest[2 * i] = 'x';
+    }
+    assert_int_equal(
+        loyalty_code_fold((loyalty_str_t){longest, sizeof(longest)}, folded),
+        LOYALTY_CODE_MAX);
+    assert_int_equal(folded[LOYALTY_CODE_MAX - 1], 'X');
+    longest[2 * LOYALTY_CODE_MAX] = 'x';
+    assert_int_equal(
+        loyalty_code_fold((loyalty_str_t){longest, sizeof(longest)}, folded),
+        0);
+    assert_int_equal(loyalty_code_fold(loyalty_str("\xc2\xa0 "), folded), 0);
 }
 
 int
@@ -117,6 +166,7 @@ main(void)
             every_placeholder_reaches_its_whole_alphabet_and_nothing_else),
         cmocka_unit_test(literals_stay),
         cmocka_unit_test(codes_are_compared_without_case),
+        cmocka_unit_test(codes_are_compared_without_blanks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
