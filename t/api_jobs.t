@@ -9,14 +9,15 @@ Backend::site('other');
 Backend::token('other', '--sites', 'other');
 Backend::token('reader', '--scopes', 'read');
 
-# A job that waits for its hour, so that it can be looked at and cancelled.
-for my $job (qw(later sooner)) {
+# A job that waits for its hour, so that it can be looked at and cancelled: not
+# so old that it is forgotten as soon as it is over.
+my %created = (later => 4e12 - 1000, sooner => 4e12 - 2000);
+for my $job (keys %created) {
     Loyalty::redis('hset', "loyalty:j:{demo}:$job", qw(kind nightly state
         queued params {} total -1 done 0 failed 0 by cron created),
-        1000 * ($job eq 'later' ? 2 : 1), 'due', 4e12);
+        $created{$job}, 'due', 4e12);
     Loyalty::redis('zadd', 'loyalty:x:{demo}:jobs', 4e12, $job);
-    Loyalty::redis('zadd', 'loyalty:x:{demo}:joblist',
-        1000 * ($job eq 'later' ? 2 : 1), $job);
+    Loyalty::redis('zadd', 'loyalty:x:{demo}:joblist', $created{$job}, $job);
 }
 # Over for a hundred years: forgotten when the night is looked at.
 Loyalty::redis('hset', 'loyalty:j:{other}:old', qw(kind nightly state done));
@@ -37,7 +38,7 @@ __DATA__
 --- request
 GET /v1/sites/demo/jobs/later
 --- error_code: 200
---- response_body: {"id":"later","kind":"nightly","state":"queued","total":null,"done":0,"failed":0,"by":"cron","created_at":"1970-01-01T00:00:02Z","due_at":"2096-10-02T07:06:40Z","params":{}}
+--- response_body: {"id":"later","kind":"nightly","state":"queued","total":null,"done":0,"failed":0,"by":"cron","created_at":"2096-10-02T07:06:39Z","due_at":"2096-10-02T07:06:40Z","params":{}}
 
 
 
