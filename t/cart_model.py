@@ -28,8 +28,8 @@ CARTS = int(os.environ.get("CART_MODEL_CARTS", "3000"))
 SITE = {"kind": "site"}
 TYPES = ["promotion", "clubcard", "punchcard", "reward", "coupon"]
 ENDLESS = 10 ** 18
-EXPONENTS = {"USD": 100, "EUR": 100, "GBP": 100, "INR": 100, "JPY": 1,
-             "KWD": 1000}
+EXPONENTS = {"USD": 100, "EUR": 100, "GBP": 100, "INR": 100, "DKK": 100,
+             "EGP": 100, "JPY": 1, "KWD": 1000}
 
 
 def half_up(value):

@@ -1,6 +1,6 @@
 /*
  * core/loyalty_tier.c: DOMAIN.md section 5 by hand, then the "tier" section
- * of the shared cases/examples.json.
+ * of the shared cases/examples.json and of t/data/published.json.
  */
 
 #include <setjmp.h>
@@ -363,21 +363,14 @@ check_example(json_t *example)
 }
 
 static void
-the_shared_examples_come_out(void **state)
+check_all(const char *path)
 {
-    const char *shared = getenv("SHARED");
-    char path[4096];
     json_t *document, *examples, *example;
     size_t i;
 
-    (void)state;
-
-    snprintf(path, sizeof(path), "%s/cases/examples.json",
-             shared == NULL ? "../shared" : shared);
     document = json_load_file(path, 0, NULL);
     if (document == NULL) {
-        print_message("# %s is not here: the shared examples are left out\n",
-                      path);
+        print_message("# %s is not here: its examples are left out\n", path);
         skip();
     }
 
@@ -388,6 +381,27 @@ the_shared_examples_come_out(void **state)
     }
 
     json_decref(document);
+}
+
+static void
+the_shared_examples_come_out(void **state)
+{
+    const char *shared = getenv("SHARED");
+    char path[4096];
+
+    (void)state;
+
+    snprintf(path, sizeof(path), "%s/cases/examples.json",
+             shared == NULL ? "../shared" : shared);
+    check_all(path);
+}
+
+static void
+the_published_examples_come_out(void **state)
+{
+    (void)state;
+
+    check_all("t/data/published.json");
 }
 
 int
@@ -401,6 +415,7 @@ main(void)
         cmocka_unit_test(a_floor_and_a_grace_can_hold_together),
         cmocka_unit_test(segment_statuses_go_by_the_programs_order),
         cmocka_unit_test(the_shared_examples_come_out),
+        cmocka_unit_test(the_published_examples_come_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
