@@ -425,6 +425,11 @@ def test_tracks(backend):
     TAP.ok(backend.call("GET", "members/jan")[1]["consent"]["email"] is False
            and '"source": "unsubscribe"' in consents,
            "it ends the consent, with its history", consents)
+    backend.call("PATCH", "members/jan", {"consent": {"email": True}})
+    track("u", two)
+    shop.wait(lambda: backend.call("GET", "members/jan")[1]["consent"]["email"]
+              is False and shop.numbers("two")["unsubscribes"] == 1,
+              "a consent given again is ended by the same link, counted once")
     for _ in range(5):
         shop.order("jan", total=0)
     shop.wait(lambda: shop.blocked("jan").get("nine") == "unsubscribed",

@@ -40,7 +40,6 @@ typedef struct {
     /* Of the message; the member is empty where it is gone. */
     loyalty_str_t member, rule, channel;
     int64_t opens, machine_opens, clicks;
-    bool unsubscribed;
     size_t first; /* entry of the batch that named the message first */
     loyalty_touches_t touches; /* of that entry's member, at that entry */
     bool touched;
@@ -170,20 +169,19 @@ number(const redisReply *reply)
 static loyalty_store_result_t
 read_messages(batch_t *batch, loyalty_replies_t *replies)
 {
-    static const char *const fields[] = {"m", "r", "c", "p", "q", "l", "u"};
+    static const char *const fields[] = {"m", "r", "c", "p", "q", "l"};
     loyalty_commands_t *commands = &batch->change->commands;
     loyalty_store_result_t result;
     const redisReply *reply;
-    loyalty_str_t text;
     track_t *track;
     size_t i, k;
 
     loyalty_commands_reset(commands);
     for (i = 0; i < batch->n; i++) {
         track = &batch->list[i];
-        key_command(batch, commands, "HMGET", 9, "mg",
+        key_command(batch, commands, "HMGET", 8, "mg",
                     track->kind != 0 ? track->message : loyalty_str("\n"));
-        for (k = 0; k < 7; k++) {
+        for (k = 0; k < 6; k++) {
             loyalty_arg_text(commands, fields[k]);
         }
         for (k = 0; k < i && track->kind != 0; k++) {
@@ -201,17 +199,15 @@ read_messages(batch_t *batch, loyalty_replies_t *replies)
     for (i = 0; i < batch->n && result == LOYALTY_STORE_OK; i++) {
         track = &batch->list[i];
         reply = replies->list[i];
-        if (!loyalty_reply_array(reply, 7)
+        if (!loyalty_reply_array(reply, 6)
             || !loyalty_reply_str(reply->element[0], &track->member)
             || !loyalty_reply_str(reply->element[1], &track->rule)
-            || !loyalty_reply_str(reply->element[2], &track->channel)
-            || !loyalty_reply_str(reply->element[6], &text)) {
+            || !loyalty_reply_str(reply->element[2], &track->channel)) {
             return LOYALTY_STORE_MALFORMED;
         }
         track->opens = number(reply->element[3]);
         track->machine_opens = number(reply->element[4]);
         track->clicks = number(reply->element[5]);
-        track->unsubscribed = text.len != 0;
         if (track->member.len == 0) {
             track->kind = 0;
         }
@@ -385,7 +381,8 @@ write_all(batch_t *batch)
                               commands);
 }
 
-/* Consent is withdrawn, with its history; counted once a message. */
+/* Consent is withdrawn, with its history; counted once a message, though an
+ * old one may be left by who has consented again since. */
 static loyalty_store_result_t
 decide_unsubscribe(loyalty_member_change_t *change, void *data)
 {
@@ -458,7 +455,7 @@ apply_unsubscribes(batch_t *batch, loyalty_replies_t *messages)
     size_t i;
 
     for (i = 0; i < batch->n && result == LOYALTY_STORE_OK; i++) {
-        if (batch->list[i].kind == 'u' && !batch->list[i].unsubscribed) {
+        if (batch->list[i].kind == 'u') {
             result = unsubscribe(batch, &batch->list[i]);
         }
     }
