@@ -179,6 +179,24 @@ def imported(tap, backend, count):
     tap.ok(found["name"] == "Newer" and found["version"] == 3,
            "the later line of two counts", found)
 
+    text = (b"id,name,clubs,attributes.shoe\r\nu1,\xff,,\r\nu2,,a;\xff,\r\n"
+            b"u3,,,\xff\r\nu4,,a,9\r\n")
+    _, job = backend.call("POST", "members/import", text, "text/csv")
+    job, _ = backend.finish(job["id"])
+    tap.ok([e["at"] for e in job["result"]["errors"]]
+           == ["line 2", "line 3", "line 4"] and job["result"]["created"] == 1,
+           "what is no UTF-8 is refused, not left out", job)
+
+    now = str(int(time.time() * 1000))
+    backend.redis("hset", f"loyalty:j:{{{SITE}}}:lost", "kind", "import",
+                  "state", "queued", "params",
+                  '{"format": "ndjson", "blocks": 1}', "total", "3", "done",
+                  "0", "failed", "0", "by", "test", "created", now, "due", now)
+    backend.redis("zadd", f"loyalty:x:{{{SITE}}}:jobs", now, "lost")
+    job, _ = backend.finish("lost")
+    tap.ok(job["state"] == "failed" and job["done"] == 0,
+           "an import whose file is lost is not done", job)
+
 
 def exported(tap, backend):
     backend.call("DELETE", "members/c00004")

@@ -392,8 +392,8 @@ step(loyalty_job_t *job)
     result = read_file(job, import->block, &replies);
 
     if (result == LOYALTY_STORE_OK) {
-        if (!loyalty_reply_str(replies.list[0], &block)
-            || (block.data != NULL && !read_block(job, import, block))) {
+        if (!loyalty_reply_str(replies.list[0], &block) || block.data == NULL
+            || !read_block(job, import, block)) {
             result = LOYALTY_STORE_MALFORMED;
         } else {
             result = loyalty_job_change(job, import->ids, import->nids, NULL,

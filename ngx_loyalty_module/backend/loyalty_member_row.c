@@ -92,6 +92,15 @@ object_under(json_t *fields, const char *name)
     return object;
 }
 
+/* What is no UTF-8 is no text, and is refused by its name. */
+static json_t *
+text_of(const char *data, size_t len)
+{
+    json_t *text = json_stringn(data, len);
+
+    return text != NULL ? text : json_integer(0);
+}
+
 static json_t *
 bool_of(loyalty_str_t cell)
 {
@@ -108,7 +117,7 @@ bool_of(loyalty_str_t cell)
         }
     }
 
-    return json_stringn(cell.data, cell.len); /* refused by its name */
+    return text_of(cell.data, cell.len); /* refused by its name */
 }
 
 /* a;b */
@@ -122,7 +131,7 @@ list_of(loyalty_str_t cell)
         next = memchr(p, ';', (size_t)(end - p));
         next = next != NULL ? next : end;
         if (next > p) {
-            json_array_append_new(list, json_stringn(p, (size_t)(next - p)));
+            json_array_append_new(list, text_of(p, (size_t)(next - p)));
         }
     }
 
@@ -139,7 +148,7 @@ set_cell(json_t *fields, loyalty_str_t name, loyalty_str_t cell)
     if (is_attribute(name)) {
         json_object_set_new(object_under(fields, "attributes"),
                             name.data + attribute.len,
-                            json_stringn(cell.data, cell.len));
+                            text_of(cell.data, cell.len));
         return;
     }
 
@@ -153,18 +162,14 @@ set_cell(json_t *fields, loyalty_str_t name, loyalty_str_t cell)
     case COLUMN_JSON:
         value = json_loadb(cell.data, cell.len, JSON_REJECT_DUPLICATES, NULL);
         if (value == NULL) {
-            value = json_stringn(cell.data, cell.len);
+            value = text_of(cell.data, cell.len);
         }
         break;
     case COLUMN_TEXT:
-        value = json_stringn(cell.data, cell.len);
+        value = text_of(cell.data, cell.len);
         break;
     default:
         return;
-    }
-
-    if (value == NULL) {
-        value = json_integer(0); /* no UTF-8: refused by its name */
     }
 
     first = columns[column].path[0];
