@@ -427,6 +427,10 @@ class Provider(http.server.BaseHTTPRequestHandler):
         elif habit == "html":
             answer = b"<html>It works!</html>"
             habit = "200"
+        elif habit == "letters":
+            answer, habit = ("x" + "\u3042" * 100).encode(), "400"
+        elif habit == "latin":
+            answer, habit = b"\xe9t\xe9", "400"
         elif habit == "code":
             answer = json.dumps({"code": int(detail)}).encode()
             habit = "400"
@@ -515,6 +519,12 @@ def test_http(program, folder):
             TAP.ok(answer["result"] == wanted and answer["ms"] < 3000,
                    f"{to}: {wanted}", answer)
             TAP.ok("t0ken" not in answer["error"], "no secret is told", answer)
+
+        said = [deliver.send(channel="sms", to=to)["error"]
+                for to in ("letters", "latin")]
+        TAP.ok(said == ["status 400: x" + "\u3042" * 66 + "?",
+                        "status 400: ?t?"],
+               "what the provider says can be read, cut off or no UTF-8", said)
 
         answer = deliver.send(channel="sms", to="429:after=7")
         TAP.ok(answer["retry_after"] == 7000, "Retry-After in seconds", answer)

@@ -4,6 +4,8 @@
 
 #include "loyalty_api_call.h"
 
+#include "loyalty_document.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +55,7 @@ loyalty_api_error(loyalty_api_call_t *call, int status, const char *code,
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
+    loyalty_utf8_mend(message);
 
     loyalty_api_fail(call->response, status, code, message);
 }

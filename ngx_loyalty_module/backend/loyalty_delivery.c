@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loyalty_document.h"
 #include "loyalty_mime.h"
 
 loyalty_delivery_t *
@@ -59,6 +60,7 @@ loyalty_delivery_fail(loyalty_delivery_answer_t *answer,
     va_start(args, format);
     vsnprintf(answer->error, sizeof(answer->error), format, args);
     va_end(args);
+    loyalty_utf8_mend(answer->error); /* it may quote what the provider says */
 }
 
 int

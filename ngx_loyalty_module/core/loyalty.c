@@ -9,6 +9,8 @@
 
 #include "loyalty.h"
 
+#include "loyalty_document.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +189,7 @@ loyalty_problem(loyalty_problems_t *problems, const char *pointer,
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    loyalty_utf8_mend(text);
 
     problem = &problems->list[problems->count - 1];
 

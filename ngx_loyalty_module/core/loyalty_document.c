@@ -140,6 +140,22 @@ loyalty_utf8_check(loyalty_str_t text)
     return true;
 }
 
+void
+loyalty_utf8_mend(char *text)
+{
+    const char *end = text + strlen(text);
+
+    while (text < end) {
+        size_t size = (unsigned char)*text < 0x80 ? 1 : utf8_size(text, end);
+
+        if (size == 0) {
+            *text = '?';
+            size = 1;
+        }
+        text += size;
+    }
+}
+
 /* Four hex digits; -1: they are not there. */
 static int32_t
 hex4(const char *p, const char *end)

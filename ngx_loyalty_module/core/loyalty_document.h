@@ -91,4 +91,8 @@ size_t loyalty_document_unescape(loyalty_str_t escaped, char *to);
 
 bool loyalty_utf8_check(loyalty_str_t text);
 
+/* In place: each byte that is none of it, as of a letter that was cut off,
+ * becomes '?'. */
+void loyalty_utf8_mend(char *text);
+
 #endif

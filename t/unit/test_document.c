@@ -327,6 +327,33 @@ escapes_are_resolved(void **state)
     }
 }
 
+/* RFC 3629, section 3: what is cut off, too long, or a surrogate. */
+static void
+what_is_no_utf8_is_marked(void **state)
+{
+    static const struct {
+        const char *bytes;
+        const char *text;
+    } cases[] = {
+        {"", ""},
+        {"a\xc3\xa9\xe3\x81\x82\xf4\x8f\xbf\xbf", "a\xc3\xa9\xe3\x81\x82"
+                                                   "\xf4\x8f\xbf\xbf"},
+        {"a\xe3\x81", "a??"},
+        {"\xe9t\xe9", "?t?"},
+        {"\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80" "b", "?????????b"},
+    };
+    char text[64];
+
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        strcpy(text, cases[i].bytes);
+        loyalty_utf8_mend(text);
+        assert_string_equal(text, cases[i].text);
+        assert_true(loyalty_utf8_check(loyalty_str_from(text)));
+    }
+}
+
 static void
 a_mistake_has_its_place(void **state)
 {
@@ -475,6 +502,7 @@ main(void)
         cmocka_unit_test(the_last_of_a_name_counts),
         cmocka_unit_test(what_is_json_is_taken_and_nothing_else),
         cmocka_unit_test(escapes_are_resolved),
+        cmocka_unit_test(what_is_no_utf8_is_marked),
         cmocka_unit_test(a_mistake_has_its_place),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(random_documents_are_read_as_jansson_reads_them),
