@@ -17,7 +17,9 @@
 #include <strings.h>
 
 #define TOKEN_MAX 512
-#define VALUE_MAX 65536
+
+/* An account or a token of LOYALTY_STAFF_SITES_MAX sites. */
+#define VALUE_MAX (LOYALTY_STAFF_SITES_MAX * (LOYALTY_SITE_ID_MAX + 16) + 8192)
 
 void
 loyalty_api_sha256(const loyalty_str_t *parts, size_t n, char hex[65])

@@ -5,6 +5,7 @@
 #include "loyalty_api_codes.h"
 
 #include "loyalty_code.h"
+#include "loyalty_csv.h"
 #include "loyalty_job.h"
 #include "loyalty_offer.h"
 #include "loyalty_wallet_store.h"
@@ -316,18 +317,27 @@ loyalty_api_list_codes(loyalty_api_call_t *call)
     return result;
 }
 
-/* RFC 4180: a quote within quotes is written twice. */
-static void
-put_quoted(FILE *out, loyalty_str_t text)
+/* "CODE,STATE,MEMBER,ORDER\r\n"; the ids are the shop's, and no formulas. */
+static bool
+put_row(FILE *out, const loyalty_code_t *code)
 {
+    const loyalty_str_t cells[] = {code->code,
+                                   loyalty_str_from(state_of(code)),
+                                   code->member, code->order};
     size_t i;
+    char *cell;
 
-    for (i = 0; i < text.len; i++) {
-        if (text.data[i] == '"') {
-            fputc('"', out);
+    for (i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+        cell = malloc(LOYALTY_CSV_CELL_SIZE(cells[i].len));
+        if (cell == NULL) {
+            return false;
         }
-        fputc(text.data[i], out);
+        fputs(i == 0 ? "" : ",", out);
+        fwrite(cell, 1, loyalty_csv_cell(cells[i], cell), out);
+        free(cell);
     }
+
+    return fputs("\r\n", out) >= 0;
 }
 
 static char *
@@ -335,7 +345,7 @@ csv_of(const loyalty_api_codes_t *codes, bool head, size_t *len)
 {
     char *text = NULL;
     FILE *out = open_memstream(&text, len);
-    const loyalty_code_t *code;
+    bool ok = true;
     size_t i;
 
     if (out == NULL) {
@@ -346,17 +356,11 @@ csv_of(const loyalty_api_codes_t *codes, bool head, size_t *len)
         fputs("code,state,member_id,order_id\r\n", out);
     }
 
-    for (i = 0; i < codes->n; i++) {
-        code = &codes->list[i];
-        fprintf(out, "%.*s,%s,\"", (int)code->code.len, code->code.data,
-                state_of(code));
-        put_quoted(out, code->member);
-        fputs("\",\"", out);
-        put_quoted(out, code->order);
-        fputs("\"\r\n", out);
+    for (i = 0; i < codes->n && ok; i++) {
+        ok = put_row(out, &codes->list[i]);
     }
 
-    if (fclose(out) != 0) {
+    if (fclose(out) != 0 || !ok) {
         free(text);
         return NULL;
     }

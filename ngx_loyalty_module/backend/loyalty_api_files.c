@@ -283,6 +283,21 @@ loyalty_api_export(loyalty_api_call_t *call)
                ? loyalty_api_export_group(call, loyalty_str_null) : result;
 }
 
+/* Files go before their jobs do: in time, or with an erased member.  There is
+ * none either where nothing was to be written. */
+static bool
+is_gone(const loyalty_api_call_t *call, const redisReply *length,
+        const json_t *job, bool csv)
+{
+    const json_t *exported =
+        json_object_get(json_object_get(job, "result"), "exported");
+    int64_t n;
+
+    return loyalty_reply_int(length, &n) && n == 0
+           && (csv || call->request->offset != 0
+               || json_integer_value(exported) != 0);
+}
+
 /* The lines of a reply as the answer's next piece. */
 static loyalty_store_result_t
 show_lines(loyalty_api_call_t *call, const redisReply *list, bool csv)
@@ -331,6 +346,7 @@ loyalty_api_job_file(loyalty_api_call_t *call)
     loyalty_replies_t replies;
     const char *state, *kind, *format;
     json_t *json = NULL;
+    bool csv;
 
     if (id.len >= LOYALTY_JOB_ID_SIZE) {
         loyalty_api_not_found(call, "job");
@@ -343,6 +359,7 @@ loyalty_api_job_file(loyalty_api_call_t *call)
     loyalty_arg_int(commands, (int64_t)call->request->offset);
     loyalty_arg_int(commands,
                     (int64_t)call->request->offset + PIECE_LINES - 1);
+    loyalty_api_command(call, "LLEN", "jf", id, 0);
     loyalty_replies_init(&replies);
     result = loyalty_api_read(call, &replies);
 
@@ -360,8 +377,12 @@ loyalty_api_job_file(loyalty_api_call_t *call)
         } else {
             format = json_string_value(json_object_get(
                 json_object_get(json, "params"), "format"));
-            result = show_lines(call, replies.list[1],
-                                strcmp(format, "csv") == 0);
+            csv = format != NULL && strcmp(format, "csv") == 0;
+            if (is_gone(call, replies.list[2], json, csv)) {
+                loyalty_api_not_found(call, "file");
+            } else {
+                result = show_lines(call, replies.list[1], csv);
+            }
         }
     }
 

@@ -470,6 +470,18 @@ loyalty_api_post_hold(loyalty_api_call_t *call)
     return result;
 }
 
+/* No hold has a longer id; false: 404 is written. */
+static bool
+may_be_hold(loyalty_api_call_t *call)
+{
+    if (call->segments[3].len <= LOYALTY_ORDER_ID_MAX) {
+        return true;
+    }
+
+    loyalty_api_not_found(call, "hold");
+    return false;
+}
+
 loyalty_store_result_t
 loyalty_api_get_hold(loyalty_api_call_t *call)
 {
@@ -477,6 +489,10 @@ loyalty_api_get_hold(loyalty_api_call_t *call)
     loyalty_replies_t replies;
     loyalty_hold_t hold;
     loyalty_str_t bytes;
+
+    if (!may_be_hold(call)) {
+        return LOYALTY_STORE_OK;
+    }
 
     loyalty_commands_reset(&call->session->commands);
     loyalty_api_command(call, "GET", "hd", call->segments[3], 0);
@@ -505,6 +521,10 @@ loyalty_api_delete_hold(loyalty_api_call_t *call)
 {
     loyalty_store_result_t result;
     loyalty_hold_end_t end;
+
+    if (!may_be_hold(call)) {
+        return LOYALTY_STORE_OK;
+    }
 
     result = loyalty_hold_end(&call->session->change, &call->scope,
                               call->segments[3], call->now, false, &end);

@@ -64,6 +64,13 @@ read_query(list_t *list)
         return false;
     }
 
+    if (list->member.len != 0
+        && loyalty_member_id_check(list->member) != LOYALTY_OK) {
+        loyalty_api_error(call, 422, "invalid_member",
+                          "no member can have that id");
+        return false;
+    }
+
     list->blocked = loyalty_str_eq(list->state, loyalty_str("blocked"));
     list->conversion = loyalty_str_eq(list->state, loyalty_str("conversion"));
 
@@ -609,20 +616,24 @@ loyalty_api_member_messages(loyalty_api_call_t *call)
     loyalty_replies_t replies;
     loyalty_member_t member;
     list_t list = {.call = call};
+    loyalty_str_t id;
     bool found;
+
+    if (!loyalty_api_member_id(call, &id)) {
+        return LOYALTY_STORE_OK;
+    }
 
     if (!is_existing(call, &program, &result)) {
         return result;
     }
 
     loyalty_replies_init(&replies);
-    result = loyalty_api_read_member(call, call->segments[3], &replies,
-                                     &member, &found);
+    result = loyalty_api_read_member(call, id, &replies, &member, &found);
     loyalty_replies_free(&replies);
     if (result != LOYALTY_STORE_OK) {
         return result;
     }
-    if (!found) {
+    if (!found || member.erased) {
         loyalty_api_not_found(call, "member");
         return LOYALTY_STORE_OK;
     }
@@ -633,9 +644,9 @@ loyalty_api_member_messages(loyalty_api_call_t *call)
 
     if (!list.blocked && !list.conversion) {
         list.kind = "mm";
-        list.rest = call->segments[3];
+        list.rest = id;
     }
-    list.member = call->segments[3];
+    list.member = id;
     return answer_list(&list);
 }
 
@@ -648,6 +659,11 @@ loyalty_api_get_message(loyalty_api_call_t *call)
 
     if (!is_existing(call, &program, &result)) {
         return result;
+    }
+
+    if (call->segments[3].len > LOYALTY_MESSAGE_ID_MAX) {
+        loyalty_api_not_found(call, "message");
+        return LOYALTY_STORE_OK;
     }
 
     loyalty_replies_init(&replies);
@@ -771,6 +787,11 @@ loyalty_api_rule_stats(loyalty_api_call_t *call)
 
     if (!is_existing(call, &program, &result)) {
         return result;
+    }
+
+    if (call->segments[3].len > LOYALTY_ID_MAX) {
+        loyalty_api_not_found(call, "rule");
+        return LOYALTY_STORE_OK;
     }
 
     return answer_numbers(call, call->segments[3],

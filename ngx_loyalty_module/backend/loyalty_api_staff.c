@@ -25,6 +25,24 @@ shown_account(const json_t *account)
     return json;
 }
 
+/* The account as the audit has it: that of a site knows of no other site. */
+static json_t *
+audited_account(const loyalty_api_call_t *call, const json_t *account)
+{
+    char site[LOYALTY_SITE_ID_MAX + 1] = "";
+
+    if (call->scope.site.len == 0) {
+        return shown_account(account);
+    }
+
+    memcpy(site, call->scope.site.data, call->scope.site.len);
+
+    return json_pack("{s:O,s:O*}", "email", json_object_get(account, "email"),
+                     "role",
+                     json_object_get(json_object_get(account, "sites"),
+                                     site));
+}
+
 loyalty_str_t
 loyalty_api_account_email(loyalty_api_call_t *call, const json_t *text)
 {
@@ -93,7 +111,7 @@ loyalty_api_write_account(loyalty_api_call_t *call, json_t *account,
     }
 
     json_decref(call->audit_after);
-    call->audit_after = shown_account(account);
+    call->audit_after = audited_account(call, account);
     loyalty_commands_reset(&call->session->commands);
     loyalty_api_global(call, "HSET", key, 2);
     loyalty_arg_text(&call->session->commands,
@@ -424,6 +442,21 @@ loyalty_api_list_roles(loyalty_api_call_t *call)
     return list_accounts(call, show_role);
 }
 
+/* For a role on one site more; false: 422 is written. */
+static bool
+has_room(loyalty_api_call_t *call, const json_t *sites, const char *site,
+         const json_t *role)
+{
+    if (role == NULL || json_object_get(sites, site) != NULL
+        || json_object_size(sites) < LOYALTY_STAFF_SITES_MAX) {
+        return true;
+    }
+
+    loyalty_api_error(call, 422, "too_many", "an account may have roles on "
+                      "%d sites", LOYALTY_STAFF_SITES_MAX);
+    return false;
+}
+
 /* Gives or (NULL) takes the role of the account of the path on the site. */
 static loyalty_store_result_t
 set_role(loyalty_api_call_t *call, json_t *role)
@@ -435,8 +468,9 @@ set_role(loyalty_api_call_t *call, json_t *role)
     memcpy(site, call->scope.site.data, call->scope.site.len);
     result = find_account(call, 3, &account);
 
-    if (account != NULL && !is_own(call, account)) {
-        call->audit_before = shown_account(account);
+    if (account != NULL && !is_own(call, account)
+        && has_room(call, json_object_get(account, "sites"), site, role)) {
+        call->audit_before = audited_account(call, account);
         sites = json_deep_copy(json_object_get(account, "sites"));
 
         if (role != NULL) {

@@ -12,6 +12,8 @@
 
 #include <stdio.h>
 
+#define NUMBER_MAX 20 /* digits */
+
 static json_t *
 header_of(loyalty_str_t text)
 {
@@ -136,7 +138,8 @@ read_version(loyalty_api_call_t *call, json_t **version)
 
     *version = NULL;
 
-    if (!loyalty_str_int(number, &value) || value < 1) {
+    if (number.len > NUMBER_MAX || !loyalty_str_int(number, &value)
+        || value < 1) {
         loyalty_api_not_found(call, "version");
         return LOYALTY_STORE_OK;
     }

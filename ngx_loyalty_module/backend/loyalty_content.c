@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "loyalty_message.h"
+#include "loyalty_mime.h"
 #include "loyalty_template.h"
 
 static const loyalty_channel_t channels[] = {
@@ -135,6 +136,13 @@ has_text(const json_t *json, const char *name)
     return json_string_length(json_object_get(json, name)) != 0;
 }
 
+static bool
+is_address(const json_t *text)
+{
+    return loyalty_mime_is_address((loyalty_str_t){
+        json_string_value(text), json_string_length(text)});
+}
+
 void
 loyalty_content_check(const json_t *json, const char *at, json_t *params,
                       loyalty_problems_t *problems)
@@ -158,6 +166,9 @@ loyalty_content_check(const json_t *json, const char *at, json_t *params,
         }
         if (!has_text(json, "sender_address")) {
             problem(problems, at, "sender_address", "is needed, by e-mail");
+        } else if (!is_address(json_object_get(json, "sender_address"))) {
+            problem(problems, at, "sender_address",
+                    "must be an address such as \"shop@example.com\"");
         }
     }
     if (!has_text(json, "content")

@@ -28,6 +28,19 @@ ngx_http_loyalty_backend_send(ngx_http_loyalty_backend_op_t *op)
 
     r = op->request;
 
+    if (op->header_sent && op->response.status != NGX_HTTP_OK
+        && r->method == NGX_HTTP_GET)
+    {
+        /* Half a file must not look like a whole one. */
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "loyalty: the next piece of an answer was refused "
+                      "with %d", op->response.status);
+
+        ngx_http_finalize_request(r, NGX_ERROR);
+        return;
+    }
+
     if (!op->header_sent) {
         op->header_sent = 1;
 
