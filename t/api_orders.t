@@ -243,12 +243,13 @@ POST /v1/sites/demo/orders/batch
 {"reason":"never delivered"}',
  'GET /v1/sites/demo/orders/wrong',
  'GET /v1/sites/demo/members/vera',
- 'GET /v1/sites/demo/audit']
---- error_code eval: [201, 201, 200, 422, 201, 200, 200, 200]
+ 'GET /v1/sites/demo/audit', 'GET /v1/sites/demo/members/vera/ledger']
+--- error_code eval: [201, 201, 200, 422, 201, 200, 200, 200, 200]
 --- response_body_like eval
 ['"points":10', '"points":-2', '"duplicate"', '"error"', '"points":-8',
  '"status":"cancelled"', '"order_count":0,"spent_total":0,"points":\{"active":0',
- 'orders/wrong/cancel.*never delivered.*orders/wrong/refunds.*a scratch']
+ 'orders/wrong/cancel.*never delivered.*orders/wrong/refunds.*a scratch',
+ '"amount":-8,[^}]*"by":"all".*"amount":-2,[^}]*"by":"all".*"amount":10,[^}]*"by":"system"']
 
 
 

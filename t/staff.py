@@ -109,11 +109,41 @@ def offers_at_once(admin):
            "the same version, one is taken", answers)
 
 
+def corrections(admin):
+    """The ledger says which account took points back, not "system"."""
+    api.call("PUT", "sites/desk/settings", {
+        "currency": "GBP", "active": True}, token=admin)
+    api.staff("clerk@example.com", "desk=editor")
+    clerk = api.sign_in("clerk@example.com", WORD)
+
+    def call(body, path="", **who):
+        return api.call("POST", f"sites/desk/orders{path}", body, **who)[0]
+
+    order = {"member_id": "zoe", "status": "completed", "total": 1000,
+             "lines": []}
+    answers = [call({**order, "order_id": "shop"}, token=admin),
+               call({**order, "order_id": "desk"}, session=clerk),
+               call({"id": "r", "amount": 300, "reason": "a scratch"},
+                    "/shop/refunds", session=clerk),
+               call({"reason": "lost"}, "/shop/cancel", session=clerk),
+               call({"reason": "lost"}, "/desk/cancel", token=admin)]
+    ledger = json.loads(api.call("GET", "sites/desk/members/zoe/ledger",
+                                 token=admin)[2])
+    tap.ok(answers == [201] * 5
+           and [(entry["amount"], entry["by"])
+                for entry in reversed(ledger["entries"])]
+           == [(10, "system"), (10, "clerk@example.com"),
+               (-3, "clerk@example.com"), (-7, "clerk@example.com"),
+               (-10, "admin")],
+           "who corrects an order stands in the ledger", (answers, ledger))
+
+
 admin = api.token("admin", "--scopes", "read,write,admin")
 try:
     roles_at_once(admin)
     password_while_disabled(admin)
     offers_at_once(admin)
+    corrections(admin)
     tap.ok(api.complaints() == [], "nothing alarming in the log",
            "\n".join(api.complaints()))
 finally:

@@ -166,6 +166,10 @@ loyalty_api_post_order(loyalty_api_call_t *call)
         return LOYALTY_STORE_MEMORY;
     }
 
+    if (call->caller.signed_in) {
+        loyalty_batch_event(batch, 0)->event.by = loyalty_str_from(call->who);
+    }
+
     result = prepare(call);
     if (result != LOYALTY_STORE_OK) {
         return result;
@@ -509,6 +513,7 @@ correct_order(loyalty_api_call_t *call, bool refund)
         return LOYALTY_STORE_MEMORY;
     }
 
+    loyalty_batch_event(batch, 0)->event.by = loyalty_str_from(call->who);
     result = prepare(call);
     if (result != LOYALTY_STORE_OK) {
         return result;

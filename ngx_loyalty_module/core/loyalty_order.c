@@ -280,7 +280,7 @@ loyalty_order_apply(const loyalty_program_t *program, loyalty_member_t *member,
         .effects = effects,
         .cause = {.at = event->occurred_at,
                   .order = event->order_id,
-                  .by = loyalty_str("system"),
+                  .by = event->by.len != 0 ? event->by : loyalty_str("system"),
                   .reason = loyalty_str_from(
                       loyalty_order_status_name(event->status))},
     };

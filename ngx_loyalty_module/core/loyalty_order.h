@@ -59,6 +59,7 @@ typedef struct {
     size_t nredemptions;
     loyalty_refund_t refund; /* status refunded */
     const loyalty_order_wallet_t *wallet; /* the caller's; NULL: no holds */
+    loyalty_str_t by; /* the caller's: who corrects it; empty: the shop's own */
 } loyalty_order_event_t;
 
 /*
