@@ -523,7 +523,7 @@ def priced(carts):
             [os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-g",
              "-O1", f"-I{CORE}", str(ROOT / "t" / "program" / "price.c"),
              *map(str, sorted(CORE.glob("*.c"))), "-o", program,
-             "-ljansson", "-lpcre2-8", "-lcrypto"], check=True)
+             "-ljansson", "-lpcre2-8", "-lcrypto", "-licuuc"], check=True)
         answer = subprocess.run([program], capture_output=True, text=True,
                                 check=True, input="".join(
                                     json.dumps(cart) + "\n"

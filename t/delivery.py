@@ -41,7 +41,7 @@ def build(folder):
                     "-fsanitize=address,undefined",
                     "-fno-sanitize-recover=all", f"-I{MODULE}/core",
                     f"-I{MODULE}/backend", *sources, "-o", program,
-                    "-ljansson", "-lpcre2-8", "-lcrypto", "-lcurl",
+                    "-ljansson", "-lpcre2-8", "-lcrypto", "-licuuc", "-lcurl",
                     "-pthread"], check=True)
     return program
 

@@ -232,7 +232,7 @@ def build(folder):
                "-fno-sanitize-recover=all", "-Wall", "-Wextra", "-Werror",
                f"-I{CORE}", str(ROOT / "t" / "program" / "check.c"),
                *map(str, sorted(CORE.glob("*.c"))), "-o", checker,
-               "-ljansson", "-lpcre2-8", "-lcrypto"]
+               "-ljansson", "-lpcre2-8", "-lcrypto", "-licuuc"]
     subprocess.run(command, check=True)
     return checker
 

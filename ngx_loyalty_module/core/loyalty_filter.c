@@ -6,13 +6,16 @@
  *
  *   [ and, end 4 ][ spent_total gte ][ not, end 4 ][ status eq ] ...
  *
- * Invariant: node i's children begin at i + 1 and i < end <= count.
+ * Invariant: node i's children begin at i + 1 and i < end <= count; the texts
+ * of a field that is compared folded are folded.
  */
 
 #include "loyalty_filter.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+#include "loyalty_fold.h"
 
 typedef enum {
     NODE_AND,
@@ -283,6 +286,46 @@ find_op(compiler_t *c, json_t *json, size_t place, node_t *node)
     return false;
 }
 
+/* A text as it is compared: those about a person as the index has them. */
+static loyalty_status_t
+fold(field_t field, loyalty_str_t text, loyalty_arena_t *arena,
+     loyalty_str_t *folded)
+{
+    switch (field) {
+    case FIELD_EMAIL:
+    case FIELD_NAME:
+        return loyalty_fold_text(text, arena, folded);
+    case FIELD_PHONE:
+        return loyalty_fold_phone(text, arena, folded);
+    default:
+        *folded = text;
+        return LOYALTY_OK;
+    }
+}
+
+/* What is left of no text is compared with those who have none: a blank name
+ * or a phone without a digit would find them all. */
+static void
+fold_texts(compiler_t *c, size_t place, node_t *node)
+{
+    loyalty_str_t folded;
+    size_t i;
+
+    for (i = 0; i < node->ntexts; i++) {
+        if (fold(node->field, node->texts[i], c->arena, &folded)
+            != LOYALTY_OK) {
+            c->out_of_memory = true;
+            return;
+        }
+        if (folded.len == 0 && node->texts[i].len != 0) {
+            complain(c, place, "value", node->field == FIELD_PHONE
+                     ? "must have a digit" : "must not be blank");
+            return;
+        }
+        node->texts[i] = folded;
+    }
+}
+
 static void
 read_texts(compiler_t *c, json_t *value, size_t place, node_t *node)
 {
@@ -319,6 +362,10 @@ read_texts(compiler_t *c, json_t *value, size_t place, node_t *node)
             c->arena,
             (loyalty_str_t){json_string_value(item), json_string_length(item)},
             &node->texts[node->ntexts++]) != LOYALTY_OK;
+    }
+
+    if (!c->out_of_memory) {
+        fold_texts(c, place, node);
     }
 }
 
@@ -534,6 +581,7 @@ typedef struct {
     loyalty_instant_t at;
     loyalty_balance_t points, credits;
     bool has_points, has_credits;
+    loyalty_arena_t arena; /* of folded texts */
 } subject_t;
 
 static loyalty_str_t
@@ -568,6 +616,17 @@ text_of(const subject_t *s, const node_t *node)
     }
 
     return loyalty_str_null;
+}
+
+/* Without memory the text as it is, which may be found by luck alone. */
+static loyalty_str_t
+folded_text_of(subject_t *s, const node_t *node)
+{
+    loyalty_str_t text = text_of(s, node), folded;
+
+    return node->op == OP_EXISTS
+                   || fold(node->field, text, &s->arena, &folded) != LOYALTY_OK
+               ? text : folded;
 }
 
 static loyalty_str_t
@@ -769,7 +828,7 @@ compare(subject_t *s, const node_t *node)
 {
     switch (node->type) {
     case TYPE_TEXT:
-        return compare_text(node, text_of(s, node));
+        return compare_text(node, folded_text_of(s, node));
     case TYPE_STATUS:
         return compare_text(node, status_of(s));
     case TYPE_BOOL:
@@ -819,6 +878,11 @@ loyalty_filter_matches(const loyalty_filter_t *filter,
                        const loyalty_program_t *program, loyalty_instant_t at)
 {
     subject_t s = {.member = member, .program = program, .at = at};
+    bool matches;
 
-    return evaluate(filter, 0, &s);
+    loyalty_arena_init(&s.arena, 0);
+    matches = evaluate(filter, 0, &s);
+    loyalty_arena_free(&s.arena);
+
+    return matches;
 }

@@ -18,7 +18,8 @@
  *   status                                   eq ne in exists        status id
  *   segments groups clubs offers             has has_any has_all    id, ids
  *
- * `tags` is another name of `clubs`.  An instant that nobody recorded is
+ * email, phone and name are compared as they are looked for (loyalty_fold.h):
+ * without case, a phone by its digits.  `tags` is another name of `clubs`.  An instant that nobody recorded is
  * neither before nor after anything and lies within no days.
  */
 

@@ -112,7 +112,7 @@ sub helper {
     mkdir 'build/lib';
     system('cc', '-std=c11', '-D_GNU_SOURCE', '-O1', '-w',
            '-Ingx_loyalty_module/core', @sources, '-o',
-           "$helper.$$", '-ljansson', '-lpcre2-8', '-lcrypto') == 0
+           "$helper.$$", '-ljansson', '-lpcre2-8', '-lcrypto', '-licuuc') == 0
         or die "$helper cannot be built";
     rename "$helper.$$", $helper or die "$helper: $!";
     return $helper;

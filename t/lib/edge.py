@@ -36,7 +36,8 @@ def helper():
         fresh = built.with_name(f"member.{free_port()}")
         subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-O1", "-w",
                         f"-I{ROOT}/ngx_loyalty_module/core", *sources, "-o",
-                        fresh, "-ljansson", "-lpcre2-8", "-lcrypto"],
+                        fresh, "-ljansson", "-lpcre2-8", "-lcrypto",
+                        "-licuuc"],
                        check=True)
         fresh.rename(built)
     return built

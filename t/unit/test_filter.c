@@ -43,7 +43,9 @@ set_up(void **state)
 
     loyalty_member_init(&nobody, loyalty_str("nobody"));
     loyalty_member_init(&ann, loyalty_str("ann"));
-    ann.email = loyalty_str("ann@shop.example");
+    ann.email = loyalty_str("Ann@Shop.example");
+    ann.phone = loyalty_str("+44 7700 900123");
+    ann.name = loyalty_str("Ann  Strau\u00df");
     ann.locale = loyalty_str("fr");
     ann.registered = true;
     ann.consent = LOYALTY_CHANNEL_EMAIL;
@@ -108,6 +110,18 @@ conditions_hold_or_not(void **state)
         {IS("id", "eq", "\"ann\""), true, false},
         {IS("id", "in", "[\"bob\",\"nobody\"]"), false, true},
         {IS("email", "prefix", "\"ann@\""), true, false},
+        {IS("email", "eq", "\"ANN@shop.example\""), true, false},
+        {IS("email", "ne", "\"ann@SHOP.EXAMPLE\""), false, true},
+        {IS("email", "in", "[\"bob\",\"aNN@shop.example \"]"), true, false},
+        {IS("email", "eq", "\"\""), false, true},
+        {IS("phone", "eq", "\"0044 (7700) 900-123\""), true, false},
+        {IS("phone", "eq", "\"7700900123\""), false, false},
+        {IS("phone", "prefix", "\"+44-77\""), true, false},
+        {IS("phone", "prefix", "\"\""), true, true},
+        {IS("name", "eq", "\"ann STRAUSS\""), true, false},
+        {IS("name", "prefix", "\"ANN s\""), true, false},
+        {IS("id", "eq", "\"Ann\""), false, false},
+        {IS("locale", "prefix", "\"F\""), false, false},
         {IS("email", "exists", "true"), true, false},
         {IS("email", "exists", "false"), false, true},
         {IS("locale", "ne", "\"fr\""), false, true},
@@ -186,6 +200,8 @@ mistakes_are_all_named_with_their_place(void **state)
         {IS("attributes.", "eq", "\"x\""), {"/field"}},
         {IS("id", "lt", "\"x\""), {"/op"}},
         {IS("id", "eq", "7"), {"/value"}},
+        {IS("phone", "eq", "\"none\""), {"/value"}},
+        {IS("name", "in", "[\"Ann\",\" \"]"), {"/value"}},
         {IS("id", "in", "\"x\""), {"/value"}},
         {IS("id", "in", "[7]"), {"/value"}},
         {IS("segments", "has", "\"rich\""), {"/value"}},

@@ -20,6 +20,7 @@ static const struct {
 } cases[] = {
     {LOYALTY_INDEX_EMAIL, "Anna@Example.COM", "anna@example.com"},
     {LOYALTY_INDEX_EMAIL, "", ""},
+    {LOYALTY_INDEX_EMAIL, "@AZaz[`{~\t\x01\x7f.", "@azaz[`{~\t\x01\x7f."},
     {LOYALTY_INDEX_NAME, "  Anna   SMITH ", "anna smith"},
     {LOYALTY_INDEX_NAME, "Straße", "strasse"},
     {LOYALTY_INDEX_NAME, "ΣΊΣΥΦΟΣ", "σίσυφοσ"},
