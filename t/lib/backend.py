@@ -4,6 +4,7 @@ workers, its API on a Unix socket."""
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -81,13 +82,23 @@ class Backend:
             "the back end does not come up")
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.nginx.terminate()
         self.nginx.wait(20)
         self.redis_process.terminate()
         self.redis_process.wait(20)
+        alarms = self.alarms()
         if not os.environ.get("KEEP"):
             self.folder.cleanup()
+        if alarms and kind is None:
+            raise RuntimeError("\n".join(alarms[:5]))
+
+    def alarms(self):
+        """What the log says of something broken; our own kills are not."""
+        log = (self.dir / "logs" / "error.log").read_text(errors="replace")
+        return [line for line in log.splitlines()
+                if re.search(r"\[(alert|crit|emerg)\]|Sanitizer", line)
+                and "exited on signal 9" not in line]
 
     def start_redis(self):
         self.redis_process = subprocess.Popen(
