@@ -54,7 +54,9 @@ add(text_t *text, const char *data, size_t len)
         text->capacity = capacity;
     }
 
-    memcpy(text->data + text->len, data, len);
+    if (len != 0) {
+        memcpy(text->data + text->len, data, len);
+    }
     text->len += len;
 }
 

@@ -38,7 +38,9 @@ loyalty_index_element(loyalty_str_t folded, loyalty_str_t id,
         return LOYALTY_ERROR_MEMORY;
     }
 
-    memcpy(text, folded.data, folded.len);
+    if (folded.len != 0) {
+        memcpy(text, folded.data, folded.len);
+    }
     memcpy(text + folded.len + 1, id.data, id.len);
     *element = (loyalty_str_t){text, len};
     return LOYALTY_OK;
