@@ -58,7 +58,6 @@ class Backend:
             load_module {MODULES}/ngx_http_loyalty_module.so;
             worker_processes 1;
             worker_rlimit_nofile 4096;
-            daemon off;
             error_log {self.log} info;
             pid {self.folder}/pid;
             events {{ worker_connections 2048; }}
@@ -77,7 +76,8 @@ class Backend:
         self.socket.unlink(missing_ok=True)  # of one that was killed
         with open(self.folder / "out", "ab") as out:
             self.process = subprocess.Popen(
-                [NGINX, "-p", self.folder, "-c", self.folder / "conf"],
+                [NGINX, "-p", self.folder, "-c", self.folder / "conf",
+                 "-g", "daemon off;"],
                 stdout=out, stderr=out, start_new_session=True)
         if not wait(lambda: self.call("GET", "stats")[0] != 0, 20):
             raise RuntimeError((self.folder / "out").read_text())

@@ -35,7 +35,6 @@ class Api:
             user root;
             load_module {MODULES}/ngx_http_loyalty_module.so;
             worker_processes 2;
-            daemon off;
             error_log {self.log} info;
             pid {self.folder}/pid;
             events {{ worker_connections 512; }}
@@ -53,8 +52,8 @@ class Api:
             }}""")
         with open(self.folder / "out", "ab") as out:
             self.process = subprocess.Popen(
-                [NGINX, "-p", self.folder, "-c", self.folder / "conf"],
-                stdout=out, stderr=out)
+                [NGINX, "-p", self.folder, "-c", self.folder / "conf",
+                 "-g", "daemon off;"], stdout=out, stderr=out)
         if not wait(self.answers, 20):
             raise RuntimeError((self.folder / "out").read_text())
 
