@@ -22,6 +22,9 @@ Loyalty::program(odd => {
     statuses => [{id => 'fresh', name => {en => "\"F\\<\x{e9}>"},
                   segment => 'new'}]
 });
+Loyalty::program(zero => {statuses => [
+    {id => 'base', name => {en => 'Base'}, threshold => 0},
+    {id => 'top', name => {en => 'Top'}, threshold => 5000}]});
 Loyalty::member(demo => {id => 'anna', spent_total => 150050, points => 1500,
                          life => 1700, tier => 'bronze'});
 Loyalty::member(odd => {id => 'bob"', signed_up_at => -60, points => 2,
@@ -223,6 +226,18 @@ GET /v0?m=new
 '{"loyalty":{"member":"new","status":null,"progress":{"current":null,'
 . '"next":"bronze","value":0,"remaining":100000,"percent":0},"points":'
 . '{"active":0,"pending":0,"life":0},"segments":[],"segment":null}}'
+
+
+
+=== and has the first status where that begins at 0
+--- config
+    location / { loyalty_site zero; loyalty_inject json; shop; }
+--- request
+GET /v0?m=new
+--- response_body eval
+'{"loyalty":{"member":"new","status":{"id":"base","name":"Base"},"progress":'
+. '{"current":"base","next":"top","value":0,"remaining":5000,"percent":0},'
+. '"points":{"active":0,"pending":0,"life":0},"segments":[],"segment":null}}'
 
 
 

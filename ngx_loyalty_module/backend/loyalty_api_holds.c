@@ -430,7 +430,7 @@ check_out(checkout_t *checkout)
         return LOYALTY_STORE_OK;
     }
 
-    if (hold->state == LOYALTY_HOLD_HELD && hold->expires_at > call->now
+    if (loyalty_hold_is_live(hold, call->now)
         && hold->print == print_of(checkout)) {
         return renew(checkout);
     }

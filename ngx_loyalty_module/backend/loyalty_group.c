@@ -4,6 +4,8 @@
 
 #include "loyalty_group.h"
 
+#include "loyalty_member_edit.h"
+
 enum {
     FIELD_NAME,
     FIELD_FILTER,
@@ -89,7 +91,7 @@ loyalty_group_read(loyalty_str_t id, const redisReply *reply,
 bool
 loyalty_group_expired(const loyalty_group_t *group, loyalty_instant_t at)
 {
-    return at - group->created_at >= LOYALTY_GROUP_LIFE;
+    return at >= loyalty_group_ends_at(group->created_at);
 }
 
 json_t *
@@ -100,7 +102,7 @@ loyalty_group_to_json(const loyalty_group_t *group, loyalty_instant_t at)
                                 JSON_DECODE_ANY, NULL);
 
     loyalty_instant_format(group->created_at, created);
-    loyalty_instant_format(group->created_at + LOYALTY_GROUP_LIFE, expires);
+    loyalty_instant_format(loyalty_group_ends_at(group->created_at), expires);
 
     return json_pack("{s:s%,s:s%,s:s,s:o,s:o?,s:s%,s:s,s:s,s:s%}",
                      "id", group->id.data, group->id.len,

@@ -17,9 +17,6 @@
 
 #include "loyalty_store.h"
 
-/* From then on it is shown as expired, and nothing new can be done with it. */
-#define LOYALTY_GROUP_LIFE (180 * LOYALTY_DAY)
-
 typedef struct {
     loyalty_str_t id;
     loyalty_str_t name;

@@ -36,38 +36,6 @@ write_block(loyalty_sender_t *sender, loyalty_blocked_t reason,
     sender->claim = LOYALTY_CLAIM_BLOCKED;
 }
 
-/* Why it may not go out any more, or 0. */
-static loyalty_blocked_t
-reason_to_block(const loyalty_sender_t *sender, const loyalty_rule_t *rule,
-                const loyalty_member_t *member, bool unsubscribed,
-                int64_t recent)
-{
-    const loyalty_sending_t *sending = &sender->sending;
-    const loyalty_message_settings_t *settings =
-        &sender->change.program->settings.messages;
-    bool consents = (member->consent & (unsigned)sending->channel) != 0;
-    loyalty_blocked_t reach = loyalty_blocked_of(loyalty_member_reach(
-        member, sending->channel,
-        sending->opted_in
-            || (rule != NULL && rule->filter == LOYALTY_RULE_OPTED_IN)));
-
-    if (reach == LOYALTY_BLOCKED_DELETED) {
-        return reach;
-    }
-    if (sending->rule.len != 0 && (rule == NULL || !rule->enabled)) {
-        return LOYALTY_BLOCKED_RULE;
-    }
-    if (unsubscribed && !consents) {
-        return LOYALTY_BLOCKED_UNSUBSCRIBED;
-    }
-    if (reach == 0 && settings->cap != 0 && sending->tries == 0
-        && recent >= settings->cap) {
-        return LOYALTY_BLOCKED_CAP;
-    }
-
-    return reach;
-}
-
 /* How long the claim holds: longer than the call of the provider. */
 static int64_t
 claim_time(const loyalty_sender_t *sender)
@@ -143,9 +111,9 @@ decide(loyalty_member_change_t *change, void *data)
     loyalty_sender_t *sender = data;
     loyalty_sending_t *sending = &sender->sending;
     loyalty_instant_t now = loyalty_apply_clock();
-    const loyalty_rule_t *rule;
-    loyalty_blocked_t reason;
-    loyalty_str_t due, bytes;
+    loyalty_rule_result_t result;
+    loyalty_str_t score, bytes;
+    loyalty_due_t due;
     int64_t at, out;
 
     sender->claim = LOYALTY_CLAIM_NOTHING;
@@ -153,13 +121,13 @@ decide(loyalty_member_change_t *change, void *data)
     sender->code[0] = '\0';
 
     if (!loyalty_sending_read(change->more[REPLY_MESSAGE], sending)
-        || !loyalty_reply_str(change->more[REPLY_DUE], &due)
+        || !loyalty_reply_str(change->more[REPLY_DUE], &score)
         || !loyalty_reply_int(change->more[REPLY_UNSUBSCRIBED], &out)
         || !loyalty_reply_str(change->more[REPLY_ORDER], &bytes)) {
         return LOYALTY_STORE_MALFORMED;
     }
 
-    if (due.data == NULL || !loyalty_str_int(due, &at) || at > now) {
+    if (score.data == NULL || !loyalty_str_int(score, &at) || at > now) {
         return LOYALTY_STORE_OK; /* claimed, sent or withdrawn meanwhile */
     }
 
@@ -173,23 +141,27 @@ decide(loyalty_member_change_t *change, void *data)
         (void)loyalty_order_decode(bytes, &change->arena, &sender->order);
     }
 
-    rule = loyalty_program_rule(change->program, sending->rule);
-    reason =
-        change->list[0].fresh
-            ? LOYALTY_BLOCKED_DELETED
-            : reason_to_block(
-                sender, rule, &change->list[0].member, out != 0,
-                count_recent(change->more[REPLY_SENT],
-                             now
-                                 - change->program->settings.messages.cap_days
-                                       * LOYALTY_DAY));
-    if (reason != 0) {
-        write_block(sender, reason, now, &change->writes);
+    due = (loyalty_due_t){
+        .channel = sending->channel,
+        .by_rule = sending->rule.len != 0,
+        .rule = loyalty_program_rule(change->program, sending->rule),
+        .opted_in = sending->opted_in,
+        .unsubscribed = out != 0,
+        .tried = sending->tries != 0,
+        .recent = count_recent(change->more[REPLY_SENT],
+                               loyalty_cap_since(change->program, now)),
+    };
+    result = change->list[0].fresh
+                 ? LOYALTY_RULE_DELETED
+                 : loyalty_due_check(change->program, &change->list[0].member,
+                                     &due);
+    if (result != LOYALTY_RULE_FIRED) {
+        write_block(sender, loyalty_blocked_of(result), now, &change->writes);
         return LOYALTY_STORE_OK;
     }
 
     write_claim(sender, now, &change->writes);
-    return loyalty_sender_give(sender, change, rule, now);
+    return loyalty_sender_give(sender, change, due.rule, now);
 }
 
 static void

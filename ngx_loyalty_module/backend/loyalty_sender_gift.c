@@ -28,19 +28,11 @@ give_points(loyalty_member_slot_t *slot, const loyalty_sender_t *sender,
             const loyalty_rule_t *rule, loyalty_str_t id, loyalty_instant_t now,
             loyalty_arena_t *arena)
 {
-    const loyalty_grant_t grant = {
-        .amount = rule->points,
-        .id = id,
-        .starts_at = LOYALTY_UNKNOWN,
-        .expires_at = rule->points_expire_days == 0
-                          ? LOYALTY_NEVER
-                          : now + rule->points_expire_days * LOYALTY_DAY,
-        .earned = true,
-        .cause = {.at = now,
-                  .order = sender->sending.order,
-                  .by = loyalty_str("system"),
-                  .reason = rule->id},
-    };
+    loyalty_grant_t grant;
+
+    loyalty_rule_grant(rule, now, &grant);
+    grant.id = id;
+    grant.cause.order = sender->sending.order;
 
     return loyalty_member_grant(&slot->member, sender->change.program, &grant,
                                 arena, &slot->effects);

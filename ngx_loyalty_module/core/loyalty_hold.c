@@ -14,6 +14,12 @@ is_limited(const loyalty_offer_t *offer)
            || offer->budget_total != 0;
 }
 
+bool
+loyalty_hold_is_live(const loyalty_hold_t *hold, loyalty_instant_t at)
+{
+    return hold->state == LOYALTY_HOLD_HELD && hold->expires_at > at;
+}
+
 /* Which counters a use goes into, and what it is. */
 static loyalty_hold_use_t
 use_of(const loyalty_applied_t *applied, const loyalty_entitlement_t *entry)

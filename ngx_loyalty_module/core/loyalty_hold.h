@@ -53,6 +53,9 @@ typedef struct {
     loyalty_str_t quote; /* what the checkout was told, as JSON; while held */
 } loyalty_hold_t;
 
+/* Held, and its time not up. */
+bool loyalty_hold_is_live(const loyalty_hold_t *hold, loyalty_instant_t at);
+
 /* `bytes` must outlive the hold: strings point into them. */
 loyalty_status_t loyalty_hold_encode(const loyalty_hold_t *hold,
                                      loyalty_arena_t *arena,

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#define GROUP_LIFE (180 * LOYALTY_DAY)
+
 static const struct {
     const char *name;
     size_t offset;
@@ -498,4 +500,10 @@ loyalty_member_leave(loyalty_member_t *member, loyalty_str_t group)
     member->version++;
 
     return true;
+}
+
+loyalty_instant_t
+loyalty_group_ends_at(loyalty_instant_t created_at)
+{
+    return created_at + GROUP_LIFE;
 }

@@ -43,4 +43,7 @@ loyalty_status_t loyalty_member_join(loyalty_member_t *member,
                                      loyalty_arena_t *arena);
 bool loyalty_member_leave(loyalty_member_t *member, loyalty_str_t group);
 
+/* From then on a group is shown as expired, and takes no new actions. */
+loyalty_instant_t loyalty_group_ends_at(loyalty_instant_t created_at);
+
 #endif

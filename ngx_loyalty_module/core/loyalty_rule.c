@@ -135,6 +135,62 @@ may_send(const loyalty_rule_t *rule, const loyalty_member_t *member)
                                 rule->filter == LOYALTY_RULE_OPTED_IN);
 }
 
+/* A rule that is gone or off sends nothing more; consent given anew undoes that
+ * somebody unsubscribed; a message tried before is not kept back by others. */
+loyalty_rule_result_t
+loyalty_due_check(const loyalty_program_t *program,
+                  const loyalty_member_t *member, const loyalty_due_t *due)
+{
+    const loyalty_rule_t *rule = due->rule;
+    int32_t cap = program->settings.messages.cap;
+    loyalty_rule_result_t reach;
+
+    reach = loyalty_member_reach(
+        member, due->channel,
+        due->opted_in
+            || (rule != NULL && rule->filter == LOYALTY_RULE_OPTED_IN));
+
+    if (reach == LOYALTY_RULE_DELETED) {
+        return reach;
+    }
+
+    if (due->by_rule && (rule == NULL || !rule->enabled)) {
+        return LOYALTY_RULE_OFF;
+    }
+
+    if (due->unsubscribed
+        && (member->consent & (unsigned)due->channel) == 0) {
+        return LOYALTY_RULE_UNSUBSCRIBED;
+    }
+
+    return reach == LOYALTY_RULE_FIRED && cap != 0 && !due->tried
+                   && due->recent >= cap
+               ? LOYALTY_RULE_CAP : reach;
+}
+
+loyalty_instant_t
+loyalty_cap_since(const loyalty_program_t *program, loyalty_instant_t now)
+{
+    return now - program->settings.messages.cap_days * LOYALTY_DAY;
+}
+
+void
+loyalty_rule_grant(const loyalty_rule_t *rule, loyalty_instant_t now,
+                   loyalty_grant_t *grant)
+{
+    *grant = (loyalty_grant_t){
+        .amount = rule->points,
+        .starts_at = LOYALTY_UNKNOWN,
+        .expires_at = rule->points_expire_days == 0
+                          ? LOYALTY_NEVER
+                          : now + rule->points_expire_days * LOYALTY_DAY,
+        .earned = true,
+        .cause = {.at = now,
+                  .by = loyalty_str("system"),
+                  .reason = rule->id},
+    };
+}
+
 const char *
 loyalty_rule_result_name(loyalty_rule_result_t result)
 {
@@ -145,6 +201,9 @@ loyalty_rule_result_name(loyalty_rule_result_t result)
         [LOYALTY_RULE_FILTER] = "filter",
         [LOYALTY_RULE_CONSENT] = "consent",
         [LOYALTY_RULE_ADDRESS] = "no_address",
+        [LOYALTY_RULE_UNSUBSCRIBED] = "unsubscribed",
+        [LOYALTY_RULE_CAP] = "frequency_cap",
+        [LOYALTY_RULE_OFF] = "rule_off",
     };
 
     return names[result];

@@ -79,7 +79,11 @@ typedef enum {
     LOYALTY_RULE_DELETED,
     LOYALTY_RULE_FILTER,
     LOYALTY_RULE_CONSENT,
-    LOYALTY_RULE_ADDRESS
+    LOYALTY_RULE_ADDRESS,
+    /* Only when it is due. */
+    LOYALTY_RULE_UNSUBSCRIBED,
+    LOYALTY_RULE_CAP,
+    LOYALTY_RULE_OFF /* or deleted */
 } loyalty_rule_result_t;
 
 const char *loyalty_rule_result_name(loyalty_rule_result_t result);
@@ -89,6 +93,31 @@ const char *loyalty_rule_result_name(loyalty_rule_result_t result);
 loyalty_rule_result_t loyalty_member_reach(const loyalty_member_t *member,
                                            loyalty_channel_t channel,
                                            bool opted_in);
+
+/* A message that has come due. */
+typedef struct {
+    loyalty_channel_t channel;
+    bool by_rule;
+    const loyalty_rule_t *rule; /* NULL: of none, or of one that is gone */
+    bool opted_in;     /* to go with consent only */
+    bool unsubscribed; /* the member did, once */
+    bool tried;        /* counted among the recent ones already */
+    int64_t recent;    /* sent to the member since loyalty_cap_since() */
+} loyalty_due_t;
+
+/* Whether it may still go out, or why not. */
+loyalty_rule_result_t loyalty_due_check(const loyalty_program_t *program,
+                                        const loyalty_member_t *member,
+                                        const loyalty_due_t *due);
+
+/* Messages sent later than this count for the frequency cap. */
+loyalty_instant_t loyalty_cap_since(const loyalty_program_t *program,
+                                    loyalty_instant_t now);
+
+/* The points that come with a message; id, order and the rest of the cause are
+ * the caller's. */
+void loyalty_rule_grant(const loyalty_rule_t *rule, loyalty_instant_t now,
+                        loyalty_grant_t *grant);
 
 typedef struct {
     const loyalty_rule_t *rule;

@@ -170,3 +170,15 @@ loyalty_tier_resolve(const loyalty_program_t *program,
         measure_progress(program, result);
     }
 }
+
+void
+loyalty_tier_begin(const loyalty_program_t *program,
+                   loyalty_tier_result_t *result)
+{
+    const loyalty_tier_input_t nothing = {
+        .manual = -1, .manual_until = LOYALTY_UNKNOWN,
+        .previous = -1, .below_since = LOYALTY_UNKNOWN,
+    };
+
+    loyalty_tier_resolve(program, &nothing, 0, result);
+}

@@ -45,4 +45,8 @@ void loyalty_tier_resolve(const loyalty_program_t *program,
                           const loyalty_tier_input_t *input,
                           loyalty_instant_t at, loyalty_tier_result_t *result);
 
+/* Of somebody about whom nothing is known yet. */
+void loyalty_tier_begin(const loyalty_program_t *program,
+                        loyalty_tier_result_t *result);
+
 #endif

@@ -7,6 +7,7 @@
 #include "ngx_http_loyalty_inject.h"
 #include "ngx_loyalty_format.h"
 #include "ngx_loyalty_text.h"
+#include "loyalty_tier.h"
 
 
 static void ngx_http_loyalty_fields_status(ngx_http_loyalty_fields_t *fields,
@@ -82,6 +83,7 @@ ngx_http_loyalty_figures(ngx_http_request_t *r,
     ngx_http_loyalty_figures_t *figures)
 {
     loyalty_program_t       *program;
+    loyalty_tier_result_t    tier;
     const loyalty_view_t    *view;
     ngx_http_loyalty_ctx_t  *ctx;
 
@@ -108,10 +110,13 @@ ngx_http_loyalty_figures(ngx_http_request_t *r,
         figures->life_points = view->points_life;
         figures->segments = view->segments;
 
-    } else if (figures->ladder && program->ntiers != 0) {
-        /* a member of whom nothing is known yet has it all ahead */
-        figures->next = &program->tiers[0];
-        figures->remaining = figures->next->threshold;
+    } else {
+        loyalty_tier_begin(program, &tier);
+
+        figures->tier = ngx_http_loyalty_tier(ctx, tier.current);
+        figures->next = ngx_http_loyalty_tier(ctx, tier.next);
+        figures->remaining = tier.remaining;
+        figures->percent = tier.percent;
     }
 }
 

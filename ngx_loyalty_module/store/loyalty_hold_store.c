@@ -40,7 +40,7 @@ decide(loyalty_member_change_t *change, void *data)
     ending->end = hold.state == LOYALTY_HOLD_RELEASED ? LOYALTY_HOLD_ENDED
                                                       : LOYALTY_HOLD_KEPT;
     if (hold.state != LOYALTY_HOLD_HELD
-        || (ending->due && hold.expires_at > ending->now)) {
+        || (ending->due && loyalty_hold_is_live(&hold, ending->now))) {
         return LOYALTY_STORE_OK;
     }
 

@@ -100,6 +100,16 @@ test_reach(void **state)
         LOYALTY_RULE_DELETED);
 }
 
+static void
+test_a_group_lives_180_days(void **state)
+{
+    (void)state;
+
+    /* 2026-01-01 to 2026-06-30 */
+    assert_int_equal(loyalty_group_ends_at(INT64_C(1767225600000)),
+                     INT64_C(1782777600000));
+}
+
 int
 main(void)
 {
@@ -107,6 +117,7 @@ main(void)
         cmocka_unit_test(test_join_and_leave),
         cmocka_unit_test(test_too_many_groups),
         cmocka_unit_test(test_reach),
+        cmocka_unit_test(test_a_group_lives_180_days),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

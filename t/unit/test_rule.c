@@ -303,6 +303,83 @@ past_64_bits_and_past_the_marks(void **state)
     loyalty_arena_free(&shop.arena);
 }
 
+/* Three a week; a rule that is on and asks for consent, unless said. */
+static void
+what_has_come_due_may_be_blocked(void **state)
+{
+    static loyalty_rule_t rule = {.enabled = true,
+                                  .filter = LOYALTY_RULE_OPTED_IN,
+                                  .channel = LOYALTY_CHANNEL_EMAIL};
+    static loyalty_rule_t off = {.channel = LOYALTY_CHANNEL_EMAIL};
+    static const struct {
+        loyalty_due_t due;
+        bool consent, address, deleted;
+        const char *result;
+    } cases_due[] = {
+        {{.by_rule = true, .rule = &rule}, true, true, false, "fired"},
+        {{.by_rule = true, .rule = &rule}, false, true, false, "consent"},
+        {{.by_rule = true, .rule = &rule}, true, false, false, "no_address"},
+        {{.by_rule = true, .rule = &rule}, true, true, true, "deleted"},
+        {{.by_rule = true, .rule = &off}, true, true, false, "rule_off"},
+        {{.by_rule = true}, true, true, false, "rule_off"},
+        {{.by_rule = true}, true, true, true, "deleted"},
+        {{.by_rule = false}, false, true, false, "fired"},
+        {{.opted_in = true}, false, true, false, "consent"},
+        {{.unsubscribed = true}, false, true, false, "unsubscribed"},
+        {{.unsubscribed = true}, true, true, false, "fired"},
+        {{.recent = 2}, false, true, false, "fired"},
+        {{.recent = 3}, false, true, false, "frequency_cap"},
+        {{.recent = 3, .tried = true}, false, true, false, "fired"},
+        {{.recent = 3}, false, false, false, "no_address"},
+    };
+    loyalty_program_t program = {
+        .settings.messages = {.cap = 3, .cap_days = 7}};
+    loyalty_member_t member;
+    loyalty_due_t due;
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(cases_due); i++) {
+        loyalty_member_init(&member, loyalty_str("anna"));
+        member.consent = cases_due[i].consent ? LOYALTY_CHANNEL_EMAIL : 0;
+        member.email = cases_due[i].address ? loyalty_str("anna@example.com")
+                                            : loyalty_str_null;
+        member.deleted_at = cases_due[i].deleted ? NOW : LOYALTY_UNKNOWN;
+        due = cases_due[i].due;
+        due.channel = LOYALTY_CHANNEL_EMAIL;
+        assert_string_equal(loyalty_rule_result_name(loyalty_due_check(
+                                &program, &member, &due)),
+                            cases_due[i].result);
+    }
+
+    program.settings.messages.cap = 0;
+    due.recent = 1000;
+    assert_int_equal(loyalty_due_check(&program, &member, &due),
+                     LOYALTY_RULE_ADDRESS);
+    assert_int_equal(loyalty_cap_since(&program, NOW),
+                     NOW - INT64_C(604800000));
+}
+
+static void
+the_points_of_a_rule_end_so_many_days_on(void **state)
+{
+    loyalty_rule_t rule = {.id = loyalty_str("r"), .points = 50};
+    loyalty_grant_t grant;
+
+    (void)state;
+
+    loyalty_rule_grant(&rule, NOW, &grant);
+    assert_int_equal(grant.amount, 50);
+    assert_int_equal(grant.expires_at, LOYALTY_NEVER);
+    assert_true(grant.earned);
+    assert_false(grant.credits);
+
+    rule.points_expire_days = 30;
+    loyalty_rule_grant(&rule, NOW, &grant);
+    assert_int_equal(grant.expires_at, NOW + INT64_C(2592000000));
+}
+
 int
 main(void)
 {
@@ -313,6 +390,8 @@ main(void)
         cmocka_unit_test(a_cancelled_order_withdraws_its_message),
         cmocka_unit_test(filters_and_reasons),
         cmocka_unit_test(past_64_bits_and_past_the_marks),
+        cmocka_unit_test(what_has_come_due_may_be_blocked),
+        cmocka_unit_test(the_points_of_a_rule_end_so_many_days_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,6 +93,43 @@ a_ladder_of_nothing_gives_nothing(void **state)
 }
 
 static void
+who_has_done_nothing_may_hold_what_begins_at_0(void **state)
+{
+    static loyalty_tier_t from_0[] = {{.threshold = 0}, {.threshold = 200}};
+    static loyalty_tier_t new[] = {{.segment = LOYALTY_SEGMENT_NEW}};
+    loyalty_program_t by_segment = program_of(new, 1);
+    const struct {
+        loyalty_program_t program;
+        int current, next;
+        int64_t remaining;
+        int percent;
+    } cases[] = {
+        {program_of(ladder, 3), NONE, BRONZE, 100000, 0},
+        {program_of(from_0, 2), BRONZE, SILVER, 200, 0},
+        {program_of(from_0, 1), BRONZE, NONE, 0, 100},
+        {program_of(NULL, 0), NONE, NONE, 0, 0},
+        {by_segment, NONE, NONE, 0, 0},
+    };
+    loyalty_program_t program;
+    loyalty_tier_result_t result;
+    size_t i;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(cases); i++) {
+        program = cases[i].program;
+        if (program.tiers == new) {
+            program.settings.criterion = LOYALTY_CRITERION_SEGMENT;
+        }
+        loyalty_tier_begin(&program, &result);
+        assert_int_equal(result.current, cases[i].current);
+        assert_int_equal(result.next, cases[i].next);
+        assert_int_equal(result.remaining, cases[i].remaining);
+        assert_int_equal(result.percent, cases[i].percent);
+    }
+}
+
+static void
 a_manual_status_is_a_floor_until_its_end(void **state)
 {
     static const struct {
@@ -410,6 +447,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(progress_leads_from_one_status_to_the_next),
         cmocka_unit_test(a_ladder_of_nothing_gives_nothing),
+        cmocka_unit_test(who_has_done_nothing_may_hold_what_begins_at_0),
         cmocka_unit_test(a_manual_status_is_a_floor_until_its_end),
         cmocka_unit_test(a_drop_waits_for_its_grace),
         cmocka_unit_test(a_floor_and_a_grace_can_hold_together),
