@@ -23,6 +23,8 @@
 #define NONE UINT32_MAX
 #define KEY_MAX (6 * LOYALTY_POINTER_MAX) /* a key of \u escapes alone */
 
+#define FEW 16 /* members whose names are compared each with each */
+
 /* With fewer digits before the exponent, and in it, no double overflows. */
 #define SAFE_DIGITS 200
 #define SAFE_EXPONENT 2
@@ -600,9 +602,23 @@ find_index(const loyalty_document_t *document, const loyalty_element_t *array,
     return element;
 }
 
-static bool
-has_name(const loyalty_document_t *document, const loyalty_element_t *key,
-         loyalty_str_t name)
+int64_t
+loyalty_document_integer(const loyalty_document_t *document,
+                         const loyalty_element_t *element)
+{
+    loyalty_str_t bytes = loyalty_document_bytes(document, element);
+    bool negative = bytes.data[0] == '-';
+    uint64_t value = 0;
+
+    for (size_t i = negative; i < bytes.len; i++) {
+        value = value * 10 + (uint64_t)(bytes.data[i] - '0');
+    }
+    return (int64_t)(negative ? 0 - value : value);
+}
+
+bool
+loyalty_document_is_named(const loyalty_document_t *document,
+                          const loyalty_element_t *key, loyalty_str_t name)
 {
     loyalty_str_t bytes = loyalty_document_bytes(document, key);
     char text[KEY_MAX];
@@ -627,7 +643,7 @@ find_member(const loyalty_document_t *document,
     const loyalty_element_t *key = object + 1, *found = NULL;
 
     for (uint32_t i = 0; i < object->len; i++) {
-        if (has_name(document, key, name)) {
+        if (loyalty_document_is_named(document, key, name)) {
             found = key + 1;
         }
         key = loyalty_document_next(document, key + 1);
@@ -653,4 +669,103 @@ loyalty_document_find(const loyalty_document_t *document,
         }
     }
     return from;
+}
+
+static int
+by_bytes(const void *a, const void *b)
+{
+    return loyalty_str_cmp(*(const loyalty_str_t *)a,
+                           *(const loyalty_str_t *)b);
+}
+
+/* A name as it is meant; NULL bytes: out of memory. */
+static loyalty_str_t
+meant(const loyalty_document_t *document, const loyalty_element_t *key,
+      loyalty_arena_t *arena)
+{
+    loyalty_str_t bytes = loyalty_document_bytes(document, key);
+    char *text;
+
+    if (key->type == LOYALTY_JSON_STRING) {
+        return bytes;
+    }
+
+    text = loyalty_alloc(arena, bytes.len);
+    return text == NULL ? loyalty_str_null
+                        : (loyalty_str_t){text, loyalty_document_unescape(
+                                                    bytes, text)};
+}
+
+/* Names of many members, or with escapes: sorted, like ones are neighbours. */
+static loyalty_status_t
+distinct_sorted(const loyalty_document_t *document,
+                const loyalty_element_t *object, loyalty_arena_t *arena)
+{
+    const loyalty_element_t *key = object + 1;
+    loyalty_str_t *names = loyalty_alloc(arena,
+                                         object->len * sizeof(*names));
+    uint32_t i;
+
+    if (names == NULL) {
+        return LOYALTY_ERROR_MEMORY;
+    }
+
+    for (i = 0; i < object->len; i++) {
+        names[i] = meant(document, key, arena);
+        if (names[i].data == NULL) {
+            return LOYALTY_ERROR_MEMORY;
+        }
+        key = loyalty_document_next(document, key + 1);
+    }
+
+    qsort(names, object->len, sizeof(*names), by_bytes);
+
+    for (i = 1; i < object->len; i++) {
+        if (loyalty_str_eq(names[i - 1], names[i])) {
+            return LOYALTY_ERROR_INVALID;
+        }
+    }
+    return LOYALTY_OK;
+}
+
+/* The few of an order's line are compared each with each. */
+static loyalty_status_t
+distinct_members(const loyalty_document_t *document,
+                 const loyalty_element_t *object, loyalty_arena_t *arena)
+{
+    const loyalty_element_t *key = object + 1;
+    loyalty_str_t names[FEW];
+    uint32_t i, j;
+
+    if (object->len > FEW) {
+        return distinct_sorted(document, object, arena);
+    }
+
+    for (i = 0; i < object->len; i++) {
+        if (key->type != LOYALTY_JSON_STRING) {
+            return distinct_sorted(document, object, arena);
+        }
+        names[i] = loyalty_document_bytes(document, key);
+        for (j = 0; j < i; j++) {
+            if (loyalty_str_eq(names[i], names[j])) {
+                return LOYALTY_ERROR_INVALID;
+            }
+        }
+        key = loyalty_document_next(document, key + 1);
+    }
+    return LOYALTY_OK;
+}
+
+loyalty_status_t
+loyalty_document_distinct(const loyalty_document_t *document,
+                          loyalty_arena_t *arena)
+{
+    loyalty_status_t status = LOYALTY_OK;
+
+    for (uint32_t i = 0; i < document->n && status == LOYALTY_OK; i++) {
+        if (document->elements[i].type == LOYALTY_JSON_OBJECT) {
+            status = distinct_members(document, &document->elements[i], arena);
+        }
+    }
+    return status;
 }

@@ -85,6 +85,20 @@ loyalty_document_bytes(const loyalty_document_t *document,
     return (loyalty_str_t){document->text + element->at, element->len};
 }
 
+/* An INTEGER's value. */
+int64_t loyalty_document_integer(const loyalty_document_t *document,
+                                 const loyalty_element_t *element);
+
+/* Is this what a member's name, an element before its value, says? */
+bool loyalty_document_is_named(const loyalty_document_t *document,
+                               const loyalty_element_t *key,
+                               loyalty_str_t name);
+
+/* For who takes no last of a name: LOYALTY_ERROR_INVALID where an object of
+ * the document, however deep, has two members of a name; _MEMORY. */
+loyalty_status_t loyalty_document_distinct(const loyalty_document_t *document,
+                                           loyalty_arena_t *arena);
+
 /* Resolves escapes; `to` has room for as many bytes as `escaped` has.
  * Returns the length. */
 size_t loyalty_document_unescape(loyalty_str_t escaped, char *to);

@@ -8,6 +8,7 @@
 #ifndef LOYALTY_ORDER_H
 #define LOYALTY_ORDER_H
 
+#include "loyalty_document.h"
 #include "loyalty_hold.h"
 
 typedef enum {
@@ -65,9 +66,11 @@ typedef struct {
 /*
  * From the event's JSON; `currency` is the site's, and any other is a
  * problem.  occurred_at defaults to `now`, placed_at to occurred_at, a line's
- * amount to quantity x unit_price.  The event is the arena's.
+ * amount to quantity x unit_price.  The event is the arena's, its texts are
+ * too or stay in the document's text.
  */
-loyalty_status_t loyalty_order_event_parse(json_t *json, loyalty_str_t currency,
+loyalty_status_t loyalty_order_event_parse(const loyalty_document_t *document,
+                                           loyalty_str_t currency,
                                            loyalty_instant_t now,
                                            loyalty_arena_t *arena,
                                            loyalty_problems_t *problems,

@@ -4,6 +4,9 @@
  * Everything wrong with an event is collected, each mistake with its JSON
  * Pointer.  Fields nobody here knows are left alone: a shop may send its
  * whole order.
+ *
+ * An event is read in place, without a tree: most of what applying an order
+ * takes is to read it.
  */
 
 #include "loyalty_order_private.h"
@@ -15,17 +18,122 @@
 #define POINTER_SIZE 128
 
 typedef struct {
+    const loyalty_document_t *document;
     loyalty_arena_t *arena;
     loyalty_problems_t *problems;
     loyalty_str_t currency;
     int exponent;
     bool no_memory;
+
+    /* Where we are: in "" or "/refund", or in one of its lines. */
+    const char *inside;
+    bool in_line;
+    size_t line;
 } parser_t;
 
-static bool
-is_absent(const json_t *value)
+/* Members of an order, of a refund and of a line, by their places in lists of
+ * names. */
+enum {
+    ORDER_ID,
+    MEMBER_ID,
+    STATUS,
+    ATTEMPT,
+    OCCURRED_AT,
+    PLACED_AT,
+    CURRENCY,
+    TOTAL,
+    LINES,
+    REDEMPTIONS,
+    REFUND,
+    ORDER_MEMBERS
+};
+
+enum {
+    REFUND_ID,
+    REFUND_AMOUNT,
+    REFUND_LINES,
+    REFUND_MEMBERS
+};
+
+enum {
+    SKU,
+    CATEGORY,
+    UNIT_PRICE,
+    QUANTITY,
+    AMOUNT,
+    LINE_MEMBERS
+};
+
+#define NAME(text) {text, sizeof(text) - 1}
+
+static const loyalty_str_t order_names[ORDER_MEMBERS] = {
+    [ORDER_ID] = NAME("order_id"),       [MEMBER_ID] = NAME("member_id"),
+    [STATUS] = NAME("status"),           [ATTEMPT] = NAME("attempt"),
+    [OCCURRED_AT] = NAME("occurred_at"), [PLACED_AT] = NAME("placed_at"),
+    [CURRENCY] = NAME("currency"),       [TOTAL] = NAME("total"),
+    [LINES] = NAME("lines"),             [REDEMPTIONS] = NAME("redemptions"),
+    [REFUND] = NAME("refund"),
+};
+
+static const loyalty_str_t refund_names[REFUND_MEMBERS] = {
+    [REFUND_ID] = NAME("id"),
+    [REFUND_AMOUNT] = NAME("amount"),
+    [REFUND_LINES] = NAME("lines"),
+};
+
+static const loyalty_str_t line_names[LINE_MEMBERS] = {
+    [SKU] = NAME("sku"),
+    [CATEGORY] = NAME("category"),
+    [UNIT_PRICE] = NAME("unit_price"),
+    [QUANTITY] = NAME("quantity"),
+    [AMOUNT] = NAME("amount"),
+};
+
+/* A member of an object: NULL where it is absent, or null. */
+typedef struct {
+    const char *name;
+    const loyalty_element_t *value;
+} field_t;
+
+static void
+find_fields(const parser_t *parser, const loyalty_element_t *object,
+            const loyalty_str_t *names, size_t n, field_t *fields)
 {
-    return value == NULL || json_is_null(value);
+    const loyalty_element_t *key = object + 1, *value;
+    uint32_t i;
+    size_t j;
+
+    for (j = 0; j < n; j++) {
+        fields[j] = (field_t){names[j].data, NULL};
+    }
+
+    for (i = 0; i < object->len; i++) {
+        value = key + 1;
+        for (j = 0; j < n; j++) {
+            if (loyalty_document_is_named(parser->document, key, names[j])) {
+                fields[j].value = value->type == LOYALTY_JSON_NULL ? NULL
+                                                                   : value;
+                break;
+            }
+        }
+        key = loyalty_document_next(parser->document, value);
+    }
+}
+
+/* Of a member of the object we are in, or (NULL) of the object. */
+static const char *
+pointer_to(const parser_t *parser, const char *name, char *pointer)
+{
+    int len = snprintf(pointer, POINTER_SIZE, "%s", parser->inside);
+
+    if (parser->in_line) {
+        len += snprintf(pointer + len, POINTER_SIZE - (size_t)len,
+                        "/lines/%zu", parser->line);
+    }
+    if (name != NULL) {
+        snprintf(pointer + len, POINTER_SIZE - (size_t)len, "/%s", name);
+    }
+    return pointer;
 }
 
 static bool
@@ -67,34 +175,60 @@ loyalty_order_text_refuse(loyalty_problems_t *problems, const char *pointer,
     }
 }
 
+static bool
+is_string(const loyalty_element_t *value)
+{
+    return value != NULL
+           && (value->type == LOYALTY_JSON_STRING
+               || value->type == LOYALTY_JSON_ESCAPED);
+}
+
+/* What a string means; empty where it is none. */
+static loyalty_str_t
+text_of(parser_t *parser, const loyalty_element_t *value)
+{
+    loyalty_str_t bytes;
+    char *text;
+
+    if (!is_string(value)) {
+        return loyalty_str_null;
+    }
+
+    bytes = loyalty_document_bytes(parser->document, value);
+    if (value->type == LOYALTY_JSON_STRING) {
+        return bytes;
+    }
+
+    text = loyalty_alloc(parser->arena, bytes.len);
+    if (text == NULL) {
+        parser->no_memory = true;
+        return loyalty_str_null;
+    }
+    return (loyalty_str_t){text, loyalty_document_unescape(bytes, text)};
+}
+
 /* A string without control characters; empty where it is absent. */
 static loyalty_str_t
-get_text(parser_t *parser, json_t *object, const char *prefix, const char *name,
-         size_t max, bool required)
+get_text(parser_t *parser, const field_t *field, size_t max, bool required)
 {
-    json_t *value = json_object_get(object, name);
+    loyalty_str_t text = text_of(parser, field->value);
     char pointer[POINTER_SIZE];
-    loyalty_str_t text;
 
-    if (is_absent(value) && !required) {
+    if (field->value == NULL && !required) {
         return loyalty_str_null;
     }
 
-    text = (loyalty_str_t){json_string_value(value), json_string_length(value)};
-
-    if (!json_is_string(value) || !loyalty_order_text_ok(text, max, required)) {
-        snprintf(pointer, sizeof(pointer), "%s/%s", prefix, name);
-        if (json_is_string(value)) {
-            loyalty_order_text_refuse(parser->problems, pointer, text, max,
-                                      required);
-        } else {
-            loyalty_problem(parser->problems, pointer, "give a string");
-        }
+    if (!is_string(field->value)) {
+        loyalty_problem(parser->problems,
+                        pointer_to(parser, field->name, pointer),
+                        "give a string");
         return loyalty_str_null;
     }
 
-    if (loyalty_str_copy(parser->arena, text, &text) != LOYALTY_OK) {
-        parser->no_memory = true;
+    if (!loyalty_order_text_ok(text, max, required)) {
+        loyalty_order_text_refuse(parser->problems,
+                                  pointer_to(parser, field->name, pointer),
+                                  text, max, required);
         return loyalty_str_null;
     }
     return text;
@@ -102,143 +236,138 @@ get_text(parser_t *parser, json_t *object, const char *prefix, const char *name,
 
 /* An integer from min to max; `absent` where it is absent. */
 static int64_t
-get_integer(parser_t *parser, json_t *object, const char *prefix,
-            const char *name, int64_t min, int64_t max, int64_t absent)
+get_integer(parser_t *parser, const field_t *field, int64_t min, int64_t max,
+            int64_t absent)
 {
-    json_t *value = json_object_get(object, name);
     char pointer[POINTER_SIZE];
+    int64_t value;
 
-    if (is_absent(value)) {
+    if (field->value == NULL) {
         return absent;
     }
 
-    if (!json_is_integer(value) || json_integer_value(value) < min
-        || json_integer_value(value) > max) {
-        snprintf(pointer, sizeof(pointer), "%s/%s", prefix, name);
-        loyalty_problem(parser->problems, pointer,
-                        "give an integer from %lld to %lld", (long long)min,
-                        (long long)max);
-        return absent;
+    if (field->value->type == LOYALTY_JSON_INTEGER) {
+        value = loyalty_document_integer(parser->document, field->value);
+        if (value >= min && value <= max) {
+            return value;
+        }
     }
 
-    return json_integer_value(value);
+    loyalty_problem(parser->problems,
+                    pointer_to(parser, field->name, pointer),
+                    "give an integer from %lld to %lld", (long long)min,
+                    (long long)max);
+    return absent;
 }
 
 static loyalty_instant_t
-get_instant(parser_t *parser, json_t *object, const char *name,
-            loyalty_instant_t absent)
+get_instant(parser_t *parser, const field_t *field, loyalty_instant_t absent)
 {
-    json_t *value = json_object_get(object, name);
     loyalty_instant_t instant;
     char pointer[POINTER_SIZE];
-    loyalty_str_t text;
 
-    if (is_absent(value)) {
+    if (field->value == NULL) {
         return absent;
     }
 
-    text = (loyalty_str_t){json_string_value(value), json_string_length(value)};
-
-    if (!json_is_string(value)
-        || loyalty_instant_parse(text, &instant) != LOYALTY_OK) {
-        snprintf(pointer, sizeof(pointer), "/%s", name);
-        loyalty_problem(parser->problems, pointer,
+    if (!is_string(field->value)
+        || loyalty_instant_parse(text_of(parser, field->value), &instant)
+               != LOYALTY_OK) {
+        loyalty_problem(parser->problems,
+                        pointer_to(parser, field->name, pointer),
                         "give an instant such as 2010-12-01T08:26:00Z");
         return absent;
     }
-
     return instant;
 }
 
 /* The elements of an optional array of at most `max`. */
 static size_t
-get_array(parser_t *parser, json_t *object, const char *prefix,
-          const char *name, size_t max, json_t **array)
+get_array(parser_t *parser, const field_t *field, size_t max)
 {
     char pointer[POINTER_SIZE];
 
-    *array = json_object_get(object, name);
-    if (is_absent(*array)) {
+    if (field->value == NULL) {
         return 0;
     }
 
-    snprintf(pointer, sizeof(pointer), "%s/%s", prefix, name);
-
-    if (!json_is_array(*array)) {
-        loyalty_problem(parser->problems, pointer, "give an array");
+    if (field->value->type != LOYALTY_JSON_ARRAY) {
+        loyalty_problem(parser->problems,
+                        pointer_to(parser, field->name, pointer),
+                        "give an array");
         return 0;
     }
 
-    if (json_array_size(*array) > max) {
-        loyalty_problem(parser->problems, pointer, "give at most %zu elements",
-                        max);
+    if (field->value->len > max) {
+        loyalty_problem(parser->problems,
+                        pointer_to(parser, field->name, pointer),
+                        "give at most %zu elements", max);
         return 0;
     }
-
-    return json_array_size(*array);
+    return field->value->len;
 }
 
 /* An order's line needs an amount, or the price it follows from. */
 static void
-find_amount(parser_t *parser, const char *pointer, loyalty_order_line_t *line)
+find_amount(parser_t *parser, loyalty_order_line_t *line)
 {
-    char where[POINTER_SIZE + 16];
+    char pointer[POINTER_SIZE];
 
     if (line->amount >= 0) {
         return;
     }
 
     if (line->unit_price.len == 0) {
-        snprintf(where, sizeof(where), "%s/amount", pointer);
-        loyalty_problem(parser->problems, where,
+        loyalty_problem(parser->problems,
+                        pointer_to(parser, "amount", pointer),
                         "give the amount or the unit_price");
 
     } else if (line->unit_price.data[0] == '-'
                || loyalty_line_amount(line->unit_price, parser->exponent,
                                       line->quantity, &line->amount)
                       != LOYALTY_OK) {
-        snprintf(where, sizeof(where), "%s/unit_price", pointer);
-        loyalty_problem(parser->problems, where,
+        loyalty_problem(parser->problems,
+                        pointer_to(parser, "unit_price", pointer),
                         "give a decimal such as \"12.50\", not negative");
     }
 }
 
 static void
-get_line(parser_t *parser, json_t *object, const char *pointer, bool refund,
+get_line(parser_t *parser, const loyalty_element_t *object, bool refund,
          loyalty_order_line_t *line)
 {
     size_t problems = parser->problems->count;
+    char pointer[POINTER_SIZE];
+    field_t fields[LINE_MEMBERS];
 
-    if (!json_is_object(object)) {
-        loyalty_problem(parser->problems, pointer, "give an object");
+    if (object->type != LOYALTY_JSON_OBJECT) {
+        loyalty_problem(parser->problems, pointer_to(parser, NULL, pointer),
+                        "give an object");
         return;
     }
 
-    line->sku = get_text(parser, object, pointer, "sku", LOYALTY_SKU_MAX, true);
-    line->category = get_text(parser, object, pointer, "category",
-                              LOYALTY_CATEGORY_MAX, false);
-    line->unit_price =
-        get_text(parser, object, pointer, "unit_price", LOYALTY_ID_MAX, false);
-    line->quantity = get_integer(parser, object, pointer, "quantity", 1,
+    find_fields(parser, object, line_names, LINE_MEMBERS, fields);
+    line->sku = get_text(parser, &fields[SKU], LOYALTY_SKU_MAX, true);
+    line->category = get_text(parser, &fields[CATEGORY], LOYALTY_CATEGORY_MAX,
+                              false);
+    line->unit_price = get_text(parser, &fields[UNIT_PRICE], LOYALTY_ID_MAX,
+                                false);
+    line->quantity = get_integer(parser, &fields[QUANTITY], 1,
                                  LOYALTY_QUANTITY_MAX, 1);
-    line->amount =
-        get_integer(parser, object, pointer, "amount", 0, INT64_MAX, -1);
+    line->amount = get_integer(parser, &fields[AMOUNT], 0, INT64_MAX, -1);
 
     if (!refund && parser->problems->count == problems) {
-        find_amount(parser, pointer, line);
+        find_amount(parser, line);
     }
 }
 
 static void
-get_lines(parser_t *parser, json_t *object, const char *prefix, bool refund,
+get_lines(parser_t *parser, const field_t *field, bool refund,
           loyalty_order_line_t **lines, size_t *n)
 {
-    char pointer[POINTER_SIZE];
-    json_t *array;
-    size_t i;
+    const loyalty_element_t *object;
 
-    *n = get_array(parser, object, prefix, "lines", LOYALTY_ORDER_LINES_MAX,
-                   &array);
+    *n = get_array(parser, field, LOYALTY_ORDER_LINES_MAX);
     if (*n == 0) {
         return;
     }
@@ -250,23 +379,25 @@ get_lines(parser_t *parser, json_t *object, const char *prefix, bool refund,
         return;
     }
 
-    for (i = 0; i < *n; i++) {
-        snprintf(pointer, sizeof(pointer), "%s/lines/%zu", prefix, i);
-        get_line(parser, json_array_get(array, i), pointer, refund,
-                 &(*lines)[i]);
+    object = field->value + 1;
+    parser->in_line = true;
+    for (parser->line = 0; parser->line < *n; parser->line++) {
+        get_line(parser, object, refund, &(*lines)[parser->line]);
+        object = loyalty_document_next(parser->document, object);
     }
+    parser->in_line = false;
 }
 
 static void
-get_redemptions(parser_t *parser, json_t *object, loyalty_order_event_t *event)
+get_redemptions(parser_t *parser, const field_t *field,
+                loyalty_order_event_t *event)
 {
+    const loyalty_element_t *element;
     char pointer[POINTER_SIZE];
-    json_t *array, *element;
     loyalty_str_t text;
     size_t i, n;
 
-    n = get_array(parser, object, "", "redemptions",
-                  LOYALTY_ORDER_REDEMPTIONS_MAX, &array);
+    n = get_array(parser, field, LOYALTY_ORDER_REDEMPTIONS_MAX);
     if (n == 0) {
         return;
     }
@@ -278,45 +409,47 @@ get_redemptions(parser_t *parser, json_t *object, loyalty_order_event_t *event)
         return;
     }
 
+    element = field->value + 1;
     for (i = 0; i < n; i++) {
-        element = json_array_get(array, i);
-        text = (loyalty_str_t){json_string_value(element),
-                               json_string_length(element)};
-
-        if (!json_is_string(element) || text.len == 0
-            || text.len > LOYALTY_ORDER_ID_MAX) {
+        text = text_of(parser, element);
+        if (text.len == 0 || text.len > LOYALTY_ORDER_ID_MAX) {
             snprintf(pointer, sizeof(pointer), "/redemptions/%zu", i);
             loyalty_problem(parser->problems, pointer,
                             "give an id of 1 to %d bytes",
                             LOYALTY_ORDER_ID_MAX);
-        } else if (loyalty_str_copy(parser->arena, text, &event->redemptions[i])
-                   != LOYALTY_OK) {
-            parser->no_memory = true;
         }
+        event->redemptions[i] = text;
+        element = loyalty_document_next(parser->document, element);
     }
     event->nredemptions = n;
 }
 
 static void
-get_refund(parser_t *parser, json_t *object, loyalty_refund_t *refund)
+get_refund(parser_t *parser, const field_t *field, loyalty_refund_t *refund)
 {
-    json_t *value = json_object_get(object, "refund");
+    field_t fields[REFUND_MEMBERS];
 
     refund->amount = -1;
-    if (is_absent(value)) {
+    if (field->value == NULL) {
         return;
     }
 
-    if (!json_is_object(value)) {
+    parser->inside = "/refund";
+
+    if (field->value->type != LOYALTY_JSON_OBJECT) {
         loyalty_problem(parser->problems, "/refund", "give an object");
-        return;
+    } else {
+        find_fields(parser, field->value, refund_names, REFUND_MEMBERS,
+                    fields);
+        refund->id = get_text(parser, &fields[REFUND_ID], LOYALTY_ORDER_ID_MAX,
+                              true);
+        refund->amount = get_integer(parser, &fields[REFUND_AMOUNT], 0,
+                                     INT64_MAX, -1);
+        get_lines(parser, &fields[REFUND_LINES], true, &refund->lines,
+                  &refund->nlines);
     }
 
-    refund->id =
-        get_text(parser, value, "/refund", "id", LOYALTY_ORDER_ID_MAX, true);
-    refund->amount =
-        get_integer(parser, value, "/refund", "amount", 0, INT64_MAX, -1);
-    get_lines(parser, value, "/refund", true, &refund->lines, &refund->nlines);
+    parser->inside = "";
 }
 
 loyalty_order_status_t
@@ -333,24 +466,10 @@ loyalty_order_status_of(loyalty_str_t name)
 }
 
 static void
-get_status(parser_t *parser, json_t *object, loyalty_order_event_t *event)
+get_currency(parser_t *parser, const field_t *field,
+             loyalty_order_event_t *event)
 {
-    json_t *value = json_object_get(object, "status");
-
-    event->status = loyalty_order_status_of((loyalty_str_t){
-        json_string_value(value), json_string_length(value)});
-    if (event->status == 0) {
-        loyalty_problem(
-            parser->problems, "/status",
-            "give placed, completed, shipped, cancelled or refunded");
-    }
-}
-
-static void
-get_currency(parser_t *parser, json_t *object, loyalty_order_event_t *event)
-{
-    event->currency =
-        get_text(parser, object, "", "currency", LOYALTY_ID_MAX, false);
+    event->currency = get_text(parser, field, LOYALTY_ID_MAX, false);
 
     if (event->currency.len == 0) {
         event->currency = parser->currency;
@@ -361,51 +480,70 @@ get_currency(parser_t *parser, json_t *object, loyalty_order_event_t *event)
     }
 }
 
+/* All but lines, redemptions and refund. */
+static void
+get_head(parser_t *parser, const field_t *fields, loyalty_instant_t now,
+         loyalty_order_event_t *event)
+{
+    event->order_id = get_text(parser, &fields[ORDER_ID],
+                               LOYALTY_ORDER_ID_MAX, true);
+    event->member_id = get_text(parser, &fields[MEMBER_ID],
+                                LOYALTY_MEMBER_ID_MAX, false);
+
+    event->status =
+        loyalty_order_status_of(text_of(parser, fields[STATUS].value));
+    if (event->status == 0) {
+        loyalty_problem(
+            parser->problems, "/status",
+            "give placed, completed, shipped, cancelled or refunded");
+    }
+
+    event->attempt =
+        (int32_t)get_integer(parser, &fields[ATTEMPT], 1, INT32_MAX, 1);
+    event->occurred_at = get_instant(parser, &fields[OCCURRED_AT], now);
+    event->placed_at = get_instant(parser, &fields[PLACED_AT],
+                                   event->occurred_at);
+    get_currency(parser, &fields[CURRENCY], event);
+
+    event->total = get_integer(parser, &fields[TOTAL], 0, INT64_MAX, -1);
+    if (fields[TOTAL].value == NULL && event->status >= LOYALTY_ORDER_PLACED
+        && event->status <= LOYALTY_ORDER_SHIPPED) {
+        loyalty_problem(parser->problems, "/total",
+                        "give the total in minor units of the currency");
+    }
+}
+
 loyalty_status_t
-loyalty_order_event_parse(json_t *json, loyalty_str_t currency,
-                          loyalty_instant_t now, loyalty_arena_t *arena,
-                          loyalty_problems_t *problems,
+loyalty_order_event_parse(const loyalty_document_t *document,
+                          loyalty_str_t currency, loyalty_instant_t now,
+                          loyalty_arena_t *arena, loyalty_problems_t *problems,
                           loyalty_order_event_t *event)
 {
-    parser_t parser = {.arena = arena,
+    const loyalty_element_t *root = loyalty_document_root(document);
+    parser_t parser = {.document = document,
+                       .arena = arena,
                        .problems = problems,
                        .currency = currency,
-                       .exponent = loyalty_currency_exponent(currency)};
+                       .exponent = loyalty_currency_exponent(currency),
+                       .inside = ""};
     size_t before = problems->count;
+    field_t fields[ORDER_MEMBERS];
 
     *event = (loyalty_order_event_t){0};
 
-    if (!json_is_object(json)) {
+    if (root == NULL || root->type != LOYALTY_JSON_OBJECT) {
         loyalty_problem(problems, "", "give an object");
         return LOYALTY_ERROR_INVALID;
     }
 
-    event->order_id =
-        get_text(&parser, json, "", "order_id", LOYALTY_ORDER_ID_MAX, true);
-    event->member_id =
-        get_text(&parser, json, "", "member_id", LOYALTY_MEMBER_ID_MAX, false);
-    get_status(&parser, json, event);
-    event->attempt =
-        (int32_t)get_integer(&parser, json, "", "attempt", 1, INT32_MAX, 1);
-    event->occurred_at = get_instant(&parser, json, "occurred_at", now);
-    event->placed_at =
-        get_instant(&parser, json, "placed_at", event->occurred_at);
-    get_currency(&parser, json, event);
-
-    event->total = get_integer(&parser, json, "", "total", 0, INT64_MAX, -1);
-    if (event->total < 0 && event->status >= LOYALTY_ORDER_PLACED
-        && event->status <= LOYALTY_ORDER_SHIPPED
-        && is_absent(json_object_get(json, "total"))) {
-        loyalty_problem(problems, "/total",
-                        "give the total in minor units of the currency");
-    }
-
-    get_lines(&parser, json, "", false, &event->lines, &event->nlines);
-    get_redemptions(&parser, json, event);
-    get_refund(&parser, json, &event->refund);
+    find_fields(&parser, root, order_names, ORDER_MEMBERS, fields);
+    get_head(&parser, fields, now, event);
+    get_lines(&parser, &fields[LINES], false, &event->lines, &event->nlines);
+    get_redemptions(&parser, &fields[REDEMPTIONS], event);
+    get_refund(&parser, &fields[REFUND], &event->refund);
 
     if (event->status != LOYALTY_ORDER_REFUNDED
-        && !is_absent(json_object_get(json, "refund"))) {
+        && fields[REFUND].value != NULL) {
         loyalty_problem(problems, "/refund",
                         "leave it out, or say status refunded");
     }

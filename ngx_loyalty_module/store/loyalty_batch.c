@@ -16,6 +16,7 @@ loyalty_batch_create(void)
         loyalty_arena_init(&batch->parsed, 0);
         loyalty_arena_init(&batch->loaded, 0);
         loyalty_commands_init(&batch->commands);
+        loyalty_document_init(&batch->document);
     }
 
     return batch;
@@ -33,6 +34,7 @@ loyalty_batch_free(loyalty_batch_t *batch)
     loyalty_replies_free(&batch->rule_replies);
     loyalty_replies_free(&batch->rule_orders);
     loyalty_commands_free(&batch->commands);
+    loyalty_document_free(&batch->document);
     loyalty_arena_free(&batch->parsed);
     loyalty_arena_free(&batch->loaded);
     free(batch);
@@ -103,33 +105,45 @@ keep_problems(loyalty_batch_t *batch, loyalty_batch_event_t *event,
     }
 }
 
+/* The event's JSON into batch->document, a text for each name at most. */
+static loyalty_status_t
+read_json(loyalty_batch_t *batch, loyalty_batch_event_t *event)
+{
+    loyalty_document_mistake_t mistake;
+    loyalty_status_t status;
+
+    status = loyalty_document_parse(&batch->document, event->payload,
+                                    &mistake);
+
+    return status == LOYALTY_OK
+               ? loyalty_document_distinct(&batch->document, &batch->parsed)
+               : status;
+}
+
 static void
 parse(loyalty_batch_t *batch, loyalty_batch_event_t *event,
       loyalty_instant_t now)
 {
     loyalty_problems_t problems;
-    json_error_t error;
-    json_t *json;
+    loyalty_status_t status;
 
-    if (event->payload.len > LOYALTY_ORDER_SIZE_MAX) {
-        refuse(event, LOYALTY_ERROR_LIMIT, "too_large",
-               "the event is larger than 1 MB");
+    status = read_json(batch, event);
+
+    if (status == LOYALTY_ERROR_LIMIT) {
+        refuse(event, status, "too_large", "the event is larger than 1 MB");
         return;
     }
 
-    json = json_loadb(event->payload.data, event->payload.len,
-                      JSON_REJECT_DUPLICATES, &error);
-    if (json == NULL) {
-        refuse(event, LOYALTY_ERROR_INVALID, "invalid_json",
+    if (status != LOYALTY_OK) {
+        refuse(event, status, "invalid_json",
                "the event is not a JSON object");
         return;
     }
 
     loyalty_problems_init(&problems, &batch->parsed);
     event->status = loyalty_order_event_parse(
-        json, batch->program->settings.currency, now, &batch->parsed,
-        &problems, &event->event);
-    json_decref(json);
+        &batch->document, batch->program->settings.currency, now,
+        &batch->parsed, &problems, &event->event);
 
     if (event->status != LOYALTY_OK) {
         keep_problems(batch, event, &problems);

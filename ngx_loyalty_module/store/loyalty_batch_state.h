@@ -112,6 +112,7 @@ struct loyalty_batch_s {
     const loyalty_program_t *program;
     loyalty_arena_t parsed;
     loyalty_arena_t loaded;
+    loyalty_document_t document; /* of the event being parsed */
     loyalty_replies_t replies; /* decoded records point into them */
     loyalty_replies_t late;
     loyalty_batch_event_t events[LOYALTY_BATCH_EVENTS_MAX];

@@ -71,6 +71,22 @@ to_jansson(const loyalty_document_t *document, const loyalty_element_t *from)
     }
 }
 
+/* Are names that come twice found where jansson finds them? */
+static bool
+same_names_twice(const loyalty_document_t *document, const char *text,
+                 size_t len)
+{
+    json_t *theirs = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    loyalty_status_t status;
+    loyalty_arena_t arena;
+
+    loyalty_arena_init(&arena, 0);
+    status = loyalty_document_distinct(document, &arena);
+    loyalty_arena_free(&arena);
+    json_decref(theirs);
+    return status == (theirs != NULL ? LOYALTY_OK : LOYALTY_ERROR_INVALID);
+}
+
 /* Both take the text and find the same in it, or both refuse it. */
 static bool
 same_as_jansson(loyalty_document_t *document, const char *text, size_t len)
@@ -95,7 +111,8 @@ same_as_jansson(loyalty_document_t *document, const char *text, size_t len)
     if (loyalty_document_parse(document, (loyalty_str_t){text, len}, &mistake)
         == LOYALTY_OK) {
         ours = to_jansson(document, loyalty_document_root(document));
-        same = theirs != NULL && json_equal(ours, theirs);
+        same = theirs != NULL && json_equal(ours, theirs)
+               && same_names_twice(document, text, len);
     } else {
         same = theirs == NULL;
     }
@@ -492,6 +509,52 @@ random_documents_are_read_as_jansson_reads_them(void **state)
     loyalty_document_free(&document);
 }
 
+/* An object of `n` members, the last two of which are called `one` and
+ * `two`, at the bottom of arrays and objects. */
+static loyalty_status_t
+names(int n, const char *one, const char *two)
+{
+    loyalty_document_t document;
+    loyalty_status_t status;
+    loyalty_arena_t arena;
+    char text[4096], *p = text;
+
+    p += sprintf(p, "[{\"a\":{\"a\":[1,{");
+    for (int i = 2; i < n; i++) {
+        p += sprintf(p, "\"%d\":{\"a\":1},", i);
+    }
+    sprintf(p, "\"%s\":1,\"%s\":2}]},\"b\":{\"a\":1}}]", one, two);
+
+    loyalty_document_init(&document);
+    assert_int_equal(parse(&document, text), LOYALTY_OK);
+    assert_true(same_names_twice(&document, text, strlen(text)));
+
+    loyalty_arena_init(&arena, 0);
+    status = loyalty_document_distinct(&document, &arena);
+    loyalty_arena_free(&arena);
+    loyalty_document_free(&document);
+    return status;
+}
+
+static void
+names_that_come_twice_are_found(void **state)
+{
+    static const int sizes[] = {2, 15, 16, 17, 200};
+
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        assert_int_equal(names(sizes[i], "x", "y"), LOYALTY_OK);
+        assert_int_equal(names(sizes[i], "x", "X"), LOYALTY_OK);
+        assert_int_equal(names(sizes[i], "", "x"), LOYALTY_OK);
+        assert_int_equal(names(sizes[i], "x", "x"), LOYALTY_ERROR_INVALID);
+        assert_int_equal(names(sizes[i], "", ""), LOYALTY_ERROR_INVALID);
+        assert_int_equal(names(sizes[i], "x", "\\u0078"),
+                         LOYALTY_ERROR_INVALID);
+        assert_int_equal(names(sizes[i], "\\u0079", "\\u0078"), LOYALTY_OK);
+    }
+}
+
 int
 main(void)
 {
@@ -500,6 +563,7 @@ main(void)
         cmocka_unit_test(bad_pointers_are_refused),
         cmocka_unit_test(the_longest_name_is_found_however_it_is_written),
         cmocka_unit_test(the_last_of_a_name_counts),
+        cmocka_unit_test(names_that_come_twice_are_found),
         cmocka_unit_test(what_is_json_is_taken_and_nothing_else),
         cmocka_unit_test(escapes_are_resolved),
         cmocka_unit_test(what_is_no_utf8_is_marked),
