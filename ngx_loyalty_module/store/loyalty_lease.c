@@ -152,7 +152,12 @@ loyalty_lease_release(loyalty_lease_t *lease, loyalty_store_t *store,
 
     lease->held = false;
 
-    if (compare(lease, store, scope, &ours) != LOYALTY_STORE_OK || !ours) {
+    if (compare(lease, store, scope, &ours) != LOYALTY_STORE_OK) {
+        return;
+    }
+
+    if (!ours) {
+        loyalty_store_unwatch(store, scope->site);
         return;
     }
 

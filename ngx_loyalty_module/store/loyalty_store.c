@@ -531,6 +531,7 @@ loyalty_store_call(loyalty_store_t *store, loyalty_str_t site,
                    const loyalty_commands_t *commands,
                    loyalty_replies_t *replies)
 {
+    const bool begun = store->watching != NULL;
     loyalty_store_result_t result;
     bool moving;
     size_t i;
@@ -559,6 +560,11 @@ loyalty_store_call(loyalty_store_t *store, loyalty_str_t site,
 
         loyalty_store_unwatch(store, site);
         store->mapped = false;
+
+        if (begun) {
+            return failed(store, LOYALTY_STORE_CONFLICT,
+                          "the slot moved within a transaction");
+        }
     }
 
     return failed(store, LOYALTY_STORE_AWAY, "the slot of %.*s is moving",

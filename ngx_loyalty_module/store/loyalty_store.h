@@ -73,8 +73,10 @@ void loyalty_replies_free(loyalty_replies_t *replies);
 
 /*
  * Sends the commands to the node of `site` (for a key without a site the key
- * itself, for none empty: any node) and gathers the replies, an error reply among them like any other.  In a cluster MOVED is
- * followed, so the commands must be ones that may be sent twice.
+ * itself, for none empty: any node) and gathers the replies, an error reply
+ * among them like any other.  In a cluster MOVED is followed, so the commands
+ * must be ones that may be sent twice; what an earlier call WATCHed is lost by
+ * it: LOYALTY_STORE_CONFLICT.
  */
 loyalty_store_result_t loyalty_store_call(loyalty_store_t *store,
                                           loyalty_str_t site,

@@ -1,6 +1,7 @@
 // Transactions over a connection that is lost and made anew between their
-// calls.  Redis is a stand-in that hangs up after a GET of "hang-up", and
-// before the answer to a GET of "silence".
+// calls, or whose slot moves.  Redis is a stand-in that hangs up after a GET of
+// "hang-up", and before the answer to a GET of "silence"; the first command on
+// "moved" is answered with MOVED.
 // link: ngx_loyalty_module/store/loyalty_store.c
 // link: ngx_loyalty_module/store/loyalty_link.c
 // link: ngx_loyalty_module/store/loyalty_reply.c
@@ -28,6 +29,7 @@ typedef struct {
     char addr[80];
     int listener;
     int execs; /* that came */
+    bool moved;
     pthread_t thread;
     loyalty_str_t addrs[1];
     loyalty_store_conf_t conf;
@@ -73,6 +75,9 @@ serve(world_t *world, int fd)
             world->execs++;
             queueing = false;
             fputs("*1\r\n+OK\r\n", out);
+        } else if (strcmp(word, "moved") == 0 && !world->moved) {
+            world->moved = true;
+            fputs("-MOVED 1 127.0.0.1:1\r\n", out);
         } else {
             fputs(queueing ? "+QUEUED\r\n" : "+OK\r\n", out);
             queueing = queueing || strcmp(name, "MULTI") == 0;
@@ -247,6 +252,29 @@ test_loss_that_was_told(void **state)
 }
 
 static void
+test_moved_within(void **state)
+{
+    world_t *world = *state;
+
+    assert_int_equal(call(world, "WATCH", "a"), LOYALTY_STORE_OK);
+    assert_int_equal(call(world, "GET", "moved"), LOYALTY_STORE_CONFLICT);
+    assert_int_equal(call(world, "WATCH", "a"), LOYALTY_STORE_OK);
+    assert_int_equal(call(world, "GET", "moved"), LOYALTY_STORE_OK);
+    assert_int_equal(exec(world), LOYALTY_STORE_OK);
+    assert_int_equal(world->execs, 1);
+}
+
+static void
+test_moved_at_the_beginning(void **state)
+{
+    world_t *world = *state;
+
+    assert_int_equal(call(world, "WATCH", "moved"), LOYALTY_STORE_OK);
+    assert_int_equal(exec(world), LOYALTY_STORE_OK);
+    assert_int_equal(world->execs, 1);
+}
+
+static void
 test_without_watch(void **state)
 {
     world_t *world = *state;
@@ -269,6 +297,8 @@ main(void)
         TEST(test_watches_by_two_connections),
         TEST(test_given_up),
         TEST(test_loss_that_was_told),
+        TEST(test_moved_within),
+        TEST(test_moved_at_the_beginning),
         TEST(test_without_watch),
     };
 
