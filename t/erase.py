@@ -30,7 +30,7 @@ def value(backend, key):
         "string": ("get", key), "hash": ("hgetall", key),
         "list": ("lrange", key, "0", "-1"), "set": ("smembers", key),
         "zset": ("zrange", key, "0", "-1"), "stream": ("xrange", key, "-", "+"),
-    }[kind])
+    }[kind]) if kind != "none" else ""  # it went since it was listed
 
 
 def traces(backend):
