@@ -308,23 +308,34 @@ loyalty_order_take_points(loyalty_order_context_t *context,
         context->arena, &context->effects->points);
 }
 
+/* More come on top, in a lot of their own; fewer take points away.  Either way
+ * as much is revoked in the end as if they had been known from the start. */
 loyalty_status_t
 loyalty_order_earn_rewards(loyalty_order_context_t *context,
                            loyalty_order_attempt_t *attempt, int64_t points)
 {
     loyalty_ledger_t *ledger = &context->member->points;
     loyalty_lot_t lot = loyalty_order_lot(context, attempt, points);
-    int64_t life = ledger->life, due;
-    loyalty_status_t rc;
+    int64_t life = ledger->life, fewer, due;
+    loyalty_status_t rc = LOYALTY_OK;
 
-    if (points <= 0 || !context->program->settings.active) {
+    if (points < -attempt->points) {
+        points = -attempt->points; /* the site was not active then */
+    }
+    fewer = points < 0 ? -points : 0;
+
+    if (points == 0 || !context->program->settings.active) {
         return LOYALTY_OK;
     }
 
-    if ((rc = loyalty_ledger_credit(ledger, LOYALTY_ENTRY_EARN, &lot,
-                                    &context->cause, context->arena,
-                                    &context->effects->points))
-            != LOYALTY_OK
+    if (points > 0) {
+        rc = loyalty_ledger_credit(ledger, LOYALTY_ENTRY_EARN, &lot,
+                                   &context->cause, context->arena,
+                                   &context->effects->points);
+        attempt->expires_at = lot.expires_at;
+    }
+
+    if (rc != LOYALTY_OK
         || (rc = loyalty_add(attempt->points, points, &attempt->points))
                != LOYALTY_OK
         || (rc = loyalty_mul_div(attempt->points, attempt->returned,
@@ -333,8 +344,8 @@ loyalty_order_earn_rewards(loyalty_order_context_t *context,
         return rc;
     }
 
-    attempt->expires_at = lot.expires_at;
-    rc = loyalty_order_take_points(context, attempt, due - attempt->revoked);
+    rc = loyalty_order_take_points(context, attempt,
+                                   fewer + due - attempt->revoked);
     attempt->revoked = due;
     loyalty_order_contribute(context, attempt, life);
     return rc;

@@ -128,7 +128,7 @@ loyalty_status_t loyalty_order_stamp(loyalty_order_context_t *context,
 /* Points that the offers it uses add. */
 int64_t loyalty_order_rewards(const loyalty_order_attempt_t *attempt);
 
-/* It has earned, and uses more offers now: theirs come on top. */
+/* It has earned, and uses other offers now: so many points more, or fewer. */
 loyalty_status_t loyalty_order_earn_rewards(loyalty_order_context_t *context,
                                             loyalty_order_attempt_t *attempt,
                                             int64_t points);

@@ -11,7 +11,9 @@ static const char *const offers =
     " {'id': 'mugs', 'type': 'punchcard', 'stamps_required': 4,"
     "  'stamp_per': 'unit', 'scope': {'kind': 'products',"
     "  'values': ['mug']}},"
-    " {'id': 'club', 'type': 'clubcard'}, {'id': 'ten', 'type': 'reward'}]";
+    " {'id': 'club', 'type': 'clubcard'}, {'id': 'ten', 'type': 'reward'},"
+    " {'id': 'more', 'type': 'reward', 'reward_points': 10},"
+    " {'id': 'less', 'type': 'reward', 'reward_points': 4}]";
 
 typedef struct {
     world_t world;
@@ -249,6 +251,89 @@ an_order_redeems_what_it_names(void **state)
     close_shop(&shop);
 }
 
+/* 10 points of 10.00, and the 4 of what shipped says it redeems, whatever came
+ * first; of 14 points half are left when half has come back. */
+static void
+rewards_are_those_of_what_counts_in_the_end(void **state)
+{
+    static const struct {
+        const char *words[4];
+        int64_t active;
+    } paths[] = {
+        {{"p", "c", "s"}, 14},
+        {{"p", "s", "c"}, 14},
+        {{"c", "p", "s"}, 14},
+        {{"c", "s", "p"}, 14},
+        {{"s", "p", "c"}, 14},
+        {{"s", "c", "p"}, 14},
+        {{"p", "c", "r1=500", "s"}, 7},
+        {{"p", "c", "s", "r1=500"}, 7},
+        {{"r1=500", "c", "p", "s"}, 7},
+        {{"p", "c", "s", "x"}, 0},
+    };
+    loyalty_str_t more = loyalty_str("more"), less = loyalty_str("less");
+    loyalty_order_t *order;
+    const char *word;
+    shop_t shop;
+    size_t i, k;
+
+    (void)state;
+
+    for (i = 0; i < COUNT(paths); i++) {
+        open_shop(&shop);
+        shop.world.program.settings.earn_rate = 10000;
+        shop.wallet[TEN].id = shop.wallet[TEN].offer = more;
+        shop.wallet[GONE].id = shop.wallet[GONE].offer = less;
+        order = NULL;
+
+        for (k = 0; k < COUNT(paths[i].words); k++) {
+            word = paths[i].words[k];
+            if (word != NULL) {
+                assert_int_equal(
+                    apply(&shop, &order, "a", word, 0,
+                          *word == 'p' ? &more : &less,
+                          *word == 'p' || *word == 's'),
+                    LOYALTY_OK);
+            }
+        }
+
+        shop.world.now = T0 + DAY;
+        assert_int_equal(world_balance(&shop.world).active, paths[i].active);
+        assert_int_equal(world_balance(&shop.world).life, paths[i].active);
+        assert_int_equal(entry(&shop, TEN)->state,
+                         LOYALTY_ENTITLEMENT_APPLIED);
+        assert_int_equal(entry(&shop, GONE)->state,
+                         paths[i].active == 0 ? LOYALTY_ENTITLEMENT_APPLIED
+                                              : LOYALTY_ENTITLEMENT_REDEEMED);
+        close_shop(&shop);
+    }
+}
+
+/* What was never given is not taken. */
+static void
+no_reward_is_taken_that_the_inactive_site_did_not_give(void **state)
+{
+    loyalty_str_t more = loyalty_str("more"), less = loyalty_str("less");
+    loyalty_order_t *order = NULL;
+    shop_t shop;
+
+    (void)state;
+    open_shop(&shop);
+    shop.world.program.settings.earn_rate = 10000;
+    shop.wallet[TEN].id = shop.wallet[TEN].offer = more;
+    shop.wallet[GONE].id = shop.wallet[GONE].offer = less;
+
+    shop.world.program.settings.active = false;
+    assert_int_equal(apply(&shop, &order, "a", "p", 0, &more, 1), LOYALTY_OK);
+    assert_int_equal(apply(&shop, &order, "a", "c", 0, NULL, 0), LOYALTY_OK);
+    shop.world.program.settings.active = true;
+    assert_int_equal(apply(&shop, &order, "a", "s", 0, &less, 1), LOYALTY_OK);
+
+    assert_int_equal(order->attempts[0].points, 0);
+    assert_int_equal(shop.world.member.points.entries, 0);
+    close_shop(&shop);
+}
+
 static void
 no_stamp_before_after_or_without_the_site(void **state)
 {
@@ -348,6 +433,9 @@ main(void)
         cmocka_unit_test(
             returned_in_part_keeps_the_stamp_returned_whole_loses_it),
         cmocka_unit_test(an_order_redeems_what_it_names),
+        cmocka_unit_test(rewards_are_those_of_what_counts_in_the_end),
+        cmocka_unit_test(
+            no_reward_is_taken_that_the_inactive_site_did_not_give),
         cmocka_unit_test(no_stamp_before_after_or_without_the_site),
         cmocka_unit_test(a_category_covers_all_below_it),
         cmocka_unit_test(more_units_than_a_card_counts),
