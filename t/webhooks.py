@@ -266,17 +266,17 @@ def test_kills(backend, port, orders=40):
 
 
 def test_stop(backend, port):
-    settings(backend, [{"id": "s", "url": f"http://127.0.0.1:{port}/slow",
+    """A try would take 10 s (LOYALTY_WEBHOOK_TIMEOUT)."""
+    settings(backend, [{"id": "s", "url": f"http://127.0.0.1:{port}/never",
                         "events": ["order.applied"]}])
     secret(backend, "s")
-    before = len(Merchant.at("/slow"))
     order(backend, "last")
-    wait(lambda: len(Merchant.at("/slow")) > before, "a slow answer")
+    wait(lambda: Merchant.at("/never"), "an answer that does not come")
     began = time.monotonic()
     backend.nginx.terminate()
     backend.nginx.wait(20)
-    TAP.ok(time.monotonic() - began < 1.5, "it is not waited for at the end",
-           time.monotonic() - began)
+    took = time.monotonic() - began
+    TAP.ok(took < 6, "it is not waited for at the end", took)
 
 
 def test_private(port):
