@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Back ends side by side: who applies a site's orders when its holder is
 killed, frozen or stopped; visits from the edge to the member; an event that
-never comes to an end; more requests than a worker takes."""
+never comes to an end; small transactions while the API is asked; more requests
+than a worker takes."""
 
 import http.client
 import json
@@ -28,6 +29,7 @@ RETRY = 0.25
 SLACK = 2.0  # of a busy machine
 REQUESTS = 512  # NGX_HTTP_LOYALTY_BACKEND_MAX
 DELIVERIES = 16  # LOYALTY_APPLY_DELIVERIES_MAX
+SMALL, LARGE = 32, 96  # LOYALTY_APPLY_AWAITED, LOYALTY_BATCH_EVENTS_MAX
 MEMBERS = 7
 
 ORDERS = "loyalty:s:{demo}:orders"
@@ -325,6 +327,31 @@ def poison(redis, backend):
                 == 4, 20), "before that it is tried once more")
 
 
+def calls_first(redis, backend):
+    """While the API is asked, transactions of orders are small ones."""
+    monitor = socket.socket(socket.AF_UNIX)
+    monitor.connect(str(redis.socket))
+    monitor.sendall(b"MONITOR\r\n")
+    monitor.settimeout(0.1)
+    seen = bytearray()
+
+    def asks_for(count):
+        try:
+            seen.extend(monitor.recv(1 << 20))
+        except TimeoutError:
+            pass
+        del seen[:-100000]
+        read = f'"XREADGROUP" "GROUP" "loyalty" "apply" "COUNT" "{count}"'
+        return read.encode() in seen
+
+    tap.ok(wait(lambda: backend.call("GET", "members/pat")[0] == 200
+                and asks_for(SMALL), 30),
+           f"while the API is asked, {SMALL} orders a transaction")
+    seen.clear()
+    tap.ok(wait(lambda: asks_for(LARGE), 30), f"then {LARGE} again")
+    monitor.close()
+
+
 def busy(redis, backend):
     """More requests at once than a worker takes."""
     request = (f"GET /v1/sites/demo/members/pat HTTP/1.1\r\nHost: api\r\n"
@@ -374,6 +401,7 @@ def main():
         backends[1].end(signal.SIGQUIT)
         visits(folder, redis, backends[0])
         poison(redis, backends[0])
+        calls_first(redis, backends[0])
         busy(redis, backends[0])
         alarms = [line for b in backends for line in b.alarms()]
         tap.ok(not alarms, "no alarm in the logs", alarms[:5])

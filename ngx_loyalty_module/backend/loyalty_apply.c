@@ -41,6 +41,7 @@ loyalty_apply_create(const loyalty_store_conf_t *conf, loyalty_log_pt log,
     apply->conf = conf;
     apply->tools.log = log;
     apply->tools.log_data = data;
+    apply->tools.conf = conf;
     apply->tools.store = loyalty_store_open(conf);
     apply->tools.programs = loyalty_programs_create();
     apply->tools.current = loyalty_batch_create();

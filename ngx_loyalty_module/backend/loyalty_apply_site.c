@@ -240,16 +240,25 @@ read_reply(const redisReply *reply, const redisReply **entries)
     return true;
 }
 
+static size_t
+batch_size(const loyalty_apply_tools_t *tools,
+           const loyalty_apply_site_t *site)
+{
+    return site->count > LOYALTY_APPLY_AWAITED && tools->conf->awaited != NULL
+                   && tools->conf->awaited()
+               ? LOYALTY_APPLY_AWAITED : site->count;
+}
+
 static void
 command_read(loyalty_commands_t *commands, const loyalty_apply_site_t *site,
-             int block)
+             size_t count, int block)
 {
     loyalty_command(commands, "XREADGROUP", block > 0 ? 11 : 9);
     loyalty_arg_text(commands, "GROUP");
     loyalty_arg_text(commands, LOYALTY_BATCH_GROUP);
     loyalty_arg_text(commands, LOYALTY_BATCH_CONSUMER);
     loyalty_arg_text(commands, "COUNT");
-    loyalty_arg_int(commands, (int64_t)site->count);
+    loyalty_arg_int(commands, (int64_t)count);
     if (block > 0) {
         loyalty_arg_text(commands, "BLOCK");
         loyalty_arg_int(commands, block);
@@ -270,7 +279,7 @@ read_new(loyalty_apply_tools_t *tools, loyalty_apply_site_t *site,
 
     loyalty_commands_reset(&tools->commands);
     loyalty_replies_init(&replies);
-    command_read(&tools->commands, site, block);
+    command_read(&tools->commands, site, batch_size(tools, site), block);
     result = loyalty_store_call(tools->store, site->scope.site,
                                 &tools->commands, &replies);
 
@@ -428,7 +437,7 @@ load(loyalty_apply_tools_t *tools, loyalty_apply_site_t *site,
     int tries;
 
     loyalty_commands_init(&more);
-    command_read(&more, site, 0);
+    command_read(&more, site, batch_size(tools, site), 0);
 
     for (tries = 0; tries < CONFLICTS_MAX; tries++) {
         result = loyalty_batch_load(tools->current, tools->store,

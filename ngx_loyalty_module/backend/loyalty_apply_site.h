@@ -23,6 +23,10 @@
 /* What the next batch may weigh, by the size of the last one's events. */
 #define LOYALTY_APPLY_BYTES_MAX (4 * 1024 * 1024)
 
+/* Events of a batch while someone waits for Redis: it answers nobody else as
+ * long as it is at a transaction. */
+#define LOYALTY_APPLY_AWAITED 32
+
 typedef enum {
     LOYALTY_APPLY_WAITING,
     LOYALTY_APPLY_RECOVERING,
@@ -44,6 +48,7 @@ typedef struct {
 
 /* What a thread applies with. */
 typedef struct {
+    const loyalty_store_conf_t *conf;
     loyalty_store_t *store;
     loyalty_programs_t *programs;
     loyalty_batch_t *current;

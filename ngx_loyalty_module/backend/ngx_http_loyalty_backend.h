@@ -24,6 +24,7 @@ typedef struct {
     ngx_uint_t              insecure;      /* session cookies without TLS */
     ngx_uint_t              rate;          /* a second and caller; 0: off */
     ngx_shm_zone_t         *limits;
+    ngx_shm_zone_t         *asked;         /* when the API was, last */
 } ngx_http_loyalty_backend_main_conf_t;
 
 
@@ -44,6 +45,14 @@ ngx_uint_t ngx_http_loyalty_limit_reached(ngx_http_request_t *r,
 /* Whether the API has known the caller of a request that was let in. */
 void ngx_http_loyalty_limit_known(ngx_http_request_t *r,
     ngx_http_loyalty_backend_main_conf_t *bmcf, ngx_uint_t known);
+
+/* The API has been asked, by whatever worker: in the configuration, as a
+ * worker starts, and with each request.  Then, in a thread: just now? */
+ngx_int_t ngx_http_loyalty_asked_zone(ngx_conf_t *cf,
+    ngx_http_loyalty_backend_main_conf_t *bmcf);
+void ngx_http_loyalty_asked_init(ngx_http_loyalty_backend_main_conf_t *bmcf);
+void ngx_http_loyalty_asked_note(void);
+bool ngx_http_loyalty_asked(void);
 
 /* Sessions wait for threads in a list; in init_process and exit_process. */
 ngx_int_t ngx_http_loyalty_backend_sessions_init(void);

@@ -118,7 +118,9 @@ ngx_http_loyalty_backend(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (bmcf->limits == NULL) {
         bmcf->rate = NGX_HTTP_LOYALTY_API_RATE;
 
-        if (ngx_http_loyalty_limit_zone(cf, bmcf) != NGX_OK) {
+        if (ngx_http_loyalty_limit_zone(cf, bmcf) != NGX_OK
+            || ngx_http_loyalty_asked_zone(cf, bmcf) != NGX_OK)
+        {
             return NGX_CONF_ERROR;
         }
     }
@@ -308,6 +310,7 @@ ngx_http_loyalty_backend_init_main_conf(ngx_conf_t *cf, void *conf)
     bmcf->api.stopping = ngx_http_loyalty_backend_terminating;
     bmcf->jobs.timeout = NGX_HTTP_LOYALTY_JOBS_TIMEOUT;
     bmcf->jobs.stopping = ngx_http_loyalty_backend_exiting;
+    bmcf->jobs.awaited = ngx_http_loyalty_asked;
 
     return NGX_CONF_OK;
 }
@@ -425,6 +428,8 @@ ngx_http_loyalty_backend_init_process(ngx_cycle_t *cycle)
     if (ngx_http_loyalty_backend_sessions_init() != NGX_OK) {
         return NGX_ERROR;
     }
+
+    ngx_http_loyalty_asked_init(bmcf);
 
     return ngx_loyalty_jobs_start(cycle, bmcf);
 }

@@ -63,6 +63,8 @@ ngx_http_loyalty_backend_handler(ngx_http_request_t *r)
                                              "one caller may make");
     }
 
+    ngx_http_loyalty_asked_note();
+
     method = ngx_http_loyalty_backend_method(r);
 
     uri.data = (const char *) r->unparsed_uri.data;

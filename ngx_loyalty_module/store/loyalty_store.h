@@ -50,6 +50,8 @@ typedef struct {
     const char *tls_key;
     const char *tls_name;
     bool (*stopping)(void); /* or NULL */
+    bool (*awaited)(void);  /* or NULL: someone waits for answers that come
+                               from this Redis, too */
 } loyalty_store_conf_t;
 
 typedef struct loyalty_store_s loyalty_store_t;
