@@ -427,9 +427,16 @@ def test_tracks(backend):
            "it ends the consent, with its history", consents)
     backend.call("PATCH", "members/jan", {"consent": {"email": True}})
     track("u", two)
+    late = backend.redis("xadd", "loyalty:s:{demo}:unsubscribes", "*", "k",
+                         "u", "i", two, "t", str(now - 1))
+    shop.wait(lambda: backend.redis("get", "loyalty:x:{demo}:unsubscribes")
+              == late, "all are applied")
+    TAP.ok(backend.call("GET", "members/jan")[1]["consent"]["email"],
+           "a consent given since is not ended by an old wish that comes late")
+    track("u", two, now + 1)
     shop.wait(lambda: backend.call("GET", "members/jan")[1]["consent"]["email"]
               is False and shop.numbers("two")["unsubscribes"] == 1,
-              "a consent given again is ended by the same link, counted once")
+              "but by the same link, used again; that is counted once")
     for _ in range(5):
         shop.order("jan", total=0)
     shop.wait(lambda: shop.blocked("jan").get("nine") == "unsubscribed",

@@ -391,16 +391,22 @@ decide_unsubscribe(loyalty_member_change_t *change, void *data)
     loyalty_channel_t channel = loyalty_channel_named(track->channel);
     loyalty_commands_t *writes = &change->writes;
     loyalty_str_t said;
+    int64_t before;
 
     if (!loyalty_reply_str(change->more[1], &said)) {
         return LOYALTY_STORE_MALFORMED;
     }
 
+    if (loyalty_str_int(said, &before) && track->at <= before) {
+        return LOYALTY_STORE_OK; /* that very one, a second time */
+    }
+
+    loyalty_command(writes, "HSET", 4);
+    loyalty_arg_key(writes, &change->scope, "mg", track->message);
+    loyalty_arg_text(writes, "u");
+    loyalty_arg_int(writes, track->at);
+
     if (said.len == 0) {
-        loyalty_command(writes, "HSET", 4);
-        loyalty_arg_key(writes, &change->scope, "mg", track->message);
-        loyalty_arg_text(writes, "u");
-        loyalty_arg_int(writes, track->at);
         loyalty_message_count(track->rule, "unsubscribes", 1, &change->scope,
                               writes);
         write_event(&change->scope, change->program,
