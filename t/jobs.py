@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 
 from backend import SITE, Backend
 from demo import Tap
+from redis_client import wait
 
 
 def seed(backend, count):
@@ -378,6 +379,22 @@ def lame_order(tap, backend):
            "mended, it gets its own, and nobody else", (job, member))
 
 
+def forgotten(tap, backend):
+    """After 90 days, as a new worker sees when it first looks."""
+    made = str(int((time.time() - 91 * 86400) * 1000))
+    key = f"loyalty:{{}}:{{{{{SITE}}}}}{{}}".format
+    backend.redis("hset", key("j", ":old"), "kind", "broadcast", "state",
+                  "done", "params", "{}", "created", made)
+    for name in ("joblist", "broadcasts"):
+        backend.redis("zadd", key("x", f":{name}"), made, "old")
+    backend.kill_workers()
+    gone = wait(lambda: backend.redis("exists", key("j", ":old")) == "0", 20)
+    left = [backend.redis("zscore", key("x", f":{name}"), "old")
+            for name in ("joblist", "broadcasts")]
+    tap.ok(gone and left == ["", ""], "an old broadcast is forgotten, and "
+           "listed no more", left)
+
+
 def check(backend):
     status, job = backend.call("POST", "check")
     job, _ = backend.finish(job["id"])
@@ -419,6 +436,7 @@ def main():
         offered(tap, backend, count)
         activated(tap, backend, 300)
         lame_order(tap, backend)
+        forgotten(tap, backend)
         checked(tap, backend)
     tap.done()
 

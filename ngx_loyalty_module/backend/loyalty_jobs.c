@@ -289,9 +289,10 @@ forget_old(loyalty_jobs_t *jobs, site_t *site, loyalty_instant_t now)
         loyalty_arg_key(commands, &site->scope, "j", id);
         loyalty_arg_key(commands, &site->scope, "jm", id);
         loyalty_arg_key(commands, &site->scope, "jf", id);
-        loyalty_command(commands, "ZREM", 3);
-        loyalty_arg_key(commands, &site->scope, "x", loyalty_str("joblist"));
-        loyalty_arg(commands, id);
+        loyalty_command_zrem(commands, &site->scope, "x",
+                             loyalty_str("joblist"), id);
+        loyalty_command_zrem(commands, &site->scope, "x",
+                             loyalty_str("broadcasts"), id);
     }
     if (commands->count != 0) {
         result = loyalty_store_call(jobs->tools.store, site->scope.site,
