@@ -130,9 +130,10 @@ POST /v1/sites/demo/preview-links
 location /v1/ { loyalty_backend preview_secret=$TEST_NGINX_SECRET; }
 --- request eval
 ["POST /v1/sites/demo/preview-links\n{\"days\":1}", "POST /v1/sites/demo/preview-links\n{\"days\":91}",
- "POST /v1/sites/demo/preview-links\n{\"days\":0}"]
---- error_code eval: [201, 422, 422]
---- response_body_like eval: ['^\{"token":"([\w-]+)","query":"preview=\1","expires_at":"2[^"]+Z"\}$', '/days', '/days']
+ "POST /v1/sites/demo/preview-links\n{\"days\":0}",
+ "POST /v1/sites/demo/preview-links\n{\"days\":9223372036854775807}"]
+--- error_code eval: [201, 422, 422, 422]
+--- response_body_like eval: ['^\{"token":"([\w-]+)","query":"preview=\1","expires_at":"2[^"]+Z"\}$', '/days', '/days', '/days']
 
 
 

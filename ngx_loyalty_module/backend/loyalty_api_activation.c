@@ -122,9 +122,9 @@ loyalty_api_preview_link(loyalty_api_call_t *call)
     json_t *days = json_object_get(call->body, "days");
     json_t *draft = json_object_get(call->body, "draft"), *json;
     json_int_t n = days != NULL ? json_integer_value(days) : PREVIEW_DAYS;
-    loyalty_instant_t expires_at = call->now + n * LOYALTY_DAY;
     const loyalty_program_t *program;
     loyalty_store_result_t result;
+    loyalty_instant_t expires_at;
     char token[LOYALTY_TOKEN_SIZE];
     size_t len;
 
@@ -144,6 +144,7 @@ loyalty_api_preview_link(loyalty_api_call_t *call)
         return LOYALTY_STORE_OK;
     }
 
+    expires_at = call->now + n * LOYALTY_DAY;
     if (loyalty_token_sign(LOYALTY_TOKEN_PREVIEW,
                            call->request->preview_secret, call->scope.site,
                            expires_at,

@@ -15,6 +15,9 @@
 
 #define SUM_PAGE 1000 /* entries newer than `to`, summed up in one reply */
 
+/* A cursor's balance; a page of the largest entries still fits a sum. */
+#define BALANCE_MAX INT64_C(4000000000000000000)
+
 typedef struct {
     loyalty_api_call_t *call;
     loyalty_str_t id;
@@ -79,7 +82,9 @@ read_cursor(statement_t *statement)
         if (loyalty_api_is_stream_id(id)
             && loyalty_str_int((loyalty_str_t){dot + 1,
                                                cursor.len - id.len - 1},
-                               &statement->balance)) {
+                               &statement->balance)
+            && statement->balance <= BALANCE_MAX
+            && statement->balance >= -BALANCE_MAX) {
             snprintf(statement->end, sizeof(statement->end), "(%.*s",
                      (int)id.len, id.data);
             statement->known = true;

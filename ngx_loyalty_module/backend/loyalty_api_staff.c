@@ -157,7 +157,7 @@ check_sites(loyalty_api_call_t *call, const json_t *sites)
     return good;
 }
 
-/* Puts what the body says into the account; false: 422 is written. */
+/* Puts what the body says into the account; false: the error is written. */
 static bool
 change_account(loyalty_api_call_t *call, json_t *account, bool *sign_out)
 {
@@ -202,8 +202,11 @@ change_account(loyalty_api_call_t *call, json_t *account, bool *sign_out)
             return false;
         }
         hash = loyalty_password_hash(password);
-        json_object_set_new(account, "password",
-                            json_string(hash != NULL ? hash : "*"));
+        if (hash == NULL) {
+            loyalty_api_error(call, 500, "memory", "out of memory");
+            return false;
+        }
+        json_object_set_new(account, "password", json_string(hash));
         free(hash);
         *sign_out = true;
     }
