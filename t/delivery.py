@@ -35,6 +35,7 @@ def build(folder):
     sources = [ROOT / "t/lib/deliver.c", MODULE / "backend/loyalty_address.c",
                MODULE / "backend/loyalty_transfer.c",
                MODULE / "backend/loyalty_couriers.c",
+               MODULE / "backend/loyalty_crew.c",
                *sorted((MODULE / "backend").glob("loyalty_delivery*.c")),
                *sorted((MODULE / "core").glob("*.c"))]
     subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-g", "-O1", "-w",

@@ -189,6 +189,47 @@ def test_staff(backend, port):
            "a page a call, by their keys", counts)
 
 
+def test_dead_ends(backend, port, orders=20):
+    """More endpoints that do not answer than a worker POSTs at once; one that
+    does has all its events while the first of those are still waited for."""
+    held = [f"held{n}" for n in range(15)]
+    settings(backend, [{"id": name, "url": f"http://127.0.0.1:{port}/{name}",
+                        "events": ["order.applied"]}
+                       for name in held + ["lively"]])
+    for name in held + ["lively"]:
+        secret(backend, name)
+    elsewhere = {"id": "elsewhere", "events": ["order.applied"],
+                 "url": f"http://127.0.0.1:{port}/elsewhere"}
+    backend.call("PUT", "settings", {
+        "id": "other", "currency": "GBP", "active": True,
+        "webhooks": [elsewhere]}, site="other")
+    backend.call("POST", "webhooks/elsewhere/secret", site="other")
+    Merchant.release.clear()
+    order(backend, "h0")
+    wait(lambda: any(Merchant.at(f"/{name}") for name in held),
+         "one that does not answer is waited for")
+    for n in range(orders):
+        backend.call("POST", "orders", {
+            "order_id": f"e{n}", "member_id": "eve", "status": "completed",
+            "currency": "GBP", "total": 1, "lines": []}, site="other")
+    wait(lambda: len(Merchant.at("/elsewhere")) == orders,
+         "another site's events do not wait for it")
+    answered = [one for one in deliveries(backend, "pending")
+                if one["webhook_id"] in held and one.get("error")]
+    TAP.ok(not answered, "nor for its time to be over", answered)
+    with Merchant.lock:
+        at = {}
+        for path, _, body in Merchant.seen:
+            at.setdefault(path, []).append(json.loads(body)["id"])
+    TAP.ok(all(len(at.get(f"/{name}", [])) <= 1 for name in held),
+           "each delivery has been claimed once", at)
+    Merchant.release.set()
+    wait(lambda: len(Merchant.at("/lively")) == 1 and not [
+        one for one in deliveries(backend, "pending")
+        if one["webhook_id"] == "lively"], "in the end all are done")
+    settings(backend, [])
+
+
 def test_order_posts(backend):
     stream = f"loyalty:s:{{{SITE}}}:posts"
     backend.redis("xadd", stream, "*", "e", '{"order_id":"p1"}', "i",
@@ -305,6 +346,7 @@ def main():
         test_events(backend, port)
         test_answers(backend, port)
         test_staff(backend, port)
+        test_dead_ends(backend, port)
         test_order_posts(backend)
         test_secrets(backend, port)
         test_kills(backend, port)

@@ -1,9 +1,7 @@
 /*
  * Threads that deliver, so that one slow provider does not hold up the next
- * message: of each channel as many at once as its `concurrency`, made when they
- * are first needed, each with connections of its own that it keeps.
- *
- *   post -> the channel's queue -> a thread delivers -> take
+ * message: of each channel as many at once as its `concurrency`, each with
+ * connections of its own that it keeps (loyalty_crew.h).
  *
  * What takes no time (a mailbox) is done by post itself.  One thread posts and
  * takes.
@@ -12,17 +10,17 @@
 #ifndef LOYALTY_COURIERS_H
 #define LOYALTY_COURIERS_H
 
+#include "loyalty_crew.h"
 #include "loyalty_delivery.h"
 
 typedef struct loyalty_couriers_s loyalty_couriers_t;
-typedef struct loyalty_parcel_s loyalty_parcel_t;
 
 /* The caller's; it stays as it is until it is taken back. */
-struct loyalty_parcel_s {
+typedef struct {
+    loyalty_task_t task; /* the couriers' */
     loyalty_envelope_t envelope;
     loyalty_delivery_answer_t answer;
-    loyalty_parcel_t *next; /* the couriers' */
-};
+} loyalty_parcel_t;
 
 /* `conf` outlives them; stopping may be NULL. */
 loyalty_couriers_t *loyalty_couriers_create(const loyalty_delivery_conf_t *conf,

@@ -2,7 +2,7 @@
  * A delivery that is due:
  *
  *   claim    WATCH wd   MULTI ... tries + 1, due again later    EXEC
- *   POST     no transaction, no lock
+ *   POST     no transaction, no lock, by a thread of the crew
  *   record   WATCH wd   MULTI ... done | dead | later           EXEC
  *
  * Of two workers that claim the same, one finds its transaction refused.  An
@@ -136,19 +136,24 @@ record(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
     return result;
 }
 
-static loyalty_store_result_t
-postpone(loyalty_hooks_t *hooks, loyalty_str_t id, loyalty_instant_t at)
+loyalty_store_result_t
+loyalty_hooks_postpone(loyalty_hooks_t *hooks,
+                       const loyalty_hooks_wait_t *list, size_t n)
 {
     loyalty_commands_t *commands = &hooks->tools.commands;
     loyalty_store_result_t result;
     loyalty_replies_t replies;
+    size_t i;
 
     loyalty_replies_init(&replies);
     loyalty_commands_reset(commands);
-    loyalty_hooks_command(hooks, "ZADD", 5, "x", loyalty_str("deliveries"));
+    loyalty_hooks_command(hooks, "ZADD", 3 + 2 * n, "x",
+                          loyalty_str("deliveries"));
     loyalty_arg_text(commands, "XX");
-    loyalty_arg_int(commands, at);
-    loyalty_arg(commands, id);
+    for (i = 0; i < n; i++) {
+        loyalty_arg_int(commands, list[i].at);
+        loyalty_arg(commands, list[i].id);
+    }
     result = loyalty_hooks_call(hooks, &replies);
     loyalty_replies_free(&replies);
 
@@ -196,71 +201,130 @@ drop(loyalty_hooks_t *hooks, loyalty_str_t id)
     return loyalty_hooks_execute(hooks);
 }
 
-loyalty_store_result_t
-loyalty_hooks_deliver(loyalty_hooks_t *hooks, loyalty_str_t id)
+/* What the parcel is to take along outlives the round. */
+static loyalty_store_result_t
+load(loyalty_hooks_t *hooks, loyalty_hooks_parcel_t *parcel)
+{
+    loyalty_store_result_t result;
+    loyalty_replies_t replies;
+    loyalty_str_t secret;
+
+    loyalty_replies_init(&replies);
+    loyalty_commands_reset(&hooks->tools.commands);
+    loyalty_hooks_command(hooks, "HGET", 3, "x", loyalty_str("secrets"));
+    loyalty_arg(&hooks->tools.commands, parcel->hook.webhook);
+    result = loyalty_hooks_call(hooks, &replies);
+
+    if (result == LOYALTY_STORE_OK) {
+        result = loyalty_reply_str(replies.list[0], &secret)
+                     ? loyalty_hooks_prepare(hooks, parcel, secret)
+                     : LOYALTY_STORE_MALFORMED;
+    }
+
+    loyalty_replies_free(&replies);
+    return result;
+}
+
+static loyalty_store_result_t
+read_due(loyalty_hooks_t *hooks, loyalty_hooks_parcel_t *parcel,
+         loyalty_str_t id)
 {
     loyalty_commands_t *commands = &hooks->tools.commands;
     loyalty_store_result_t result;
-    loyalty_replies_t replies, more;
-    loyalty_str_t due, secret;
-    loyalty_hook_t hook;
-    loyalty_hooks_answer_t answer;
-    int64_t at, rest;
+    loyalty_str_t due;
+    int64_t at;
 
-    loyalty_replies_init(&replies);
-    loyalty_replies_init(&more);
-    loyalty_arena_reset(&hooks->arena);
     loyalty_commands_reset(commands);
     loyalty_hooks_command(hooks, "WATCH", 2, "wd", id);
     loyalty_hooks_command(hooks, "HGETALL", 2, "wd", id);
     loyalty_hooks_command(hooks, "ZSCORE", 3, "x", loyalty_str("deliveries"));
     loyalty_arg(commands, id);
-    result = loyalty_hooks_call(hooks, &replies);
-
+    result = loyalty_hooks_call(hooks, &parcel->replies);
     if (result != LOYALTY_STORE_OK) {
-        loyalty_replies_free(&replies);
         return result;
     }
 
-    if (!loyalty_reply_str(replies.list[2], &due)) {
+    if (!loyalty_reply_str(parcel->replies.list[2], &due)) {
         result = LOYALTY_STORE_MALFORMED;
     } else if (due.data == NULL || !loyalty_str_int(due, &at)
                || at > loyalty_apply_clock()) {
         result = LOYALTY_STORE_CONFLICT;
-    } else if (!loyalty_hook_read(replies.list[1], id, &hook)
-               || !loyalty_str_eq(hook.state, loyalty_str("pending"))) {
-        result = drop(hooks, id);
-        loyalty_replies_free(&replies);
-        return result;
-    } else if ((rest = loyalty_hooks_rest(hooks, hook.webhook)) != 0) {
-        loyalty_store_unwatch(hooks->tools.store, hooks->scope.site);
-        result = postpone(hooks, id, loyalty_apply_clock() + rest);
-        loyalty_replies_free(&replies);
-        return result;
-    } else {
-        result = claim(hooks, &hook);
     }
 
-    if (result == LOYALTY_STORE_OK) {
-        loyalty_commands_reset(commands);
-        loyalty_hooks_command(hooks, "HGET", 3, "x", loyalty_str("secrets"));
-        loyalty_arg(commands, hook.webhook);
-        result = loyalty_hooks_call(hooks, &more);
-    } else {
+    if (result != LOYALTY_STORE_OK) {
         loyalty_store_unwatch(hooks->tools.store, hooks->scope.site);
     }
 
-    if (result == LOYALTY_STORE_OK) {
-        result = loyalty_reply_str(more.list[0], &secret)
-                     ? loyalty_hooks_post(hooks, &hook, secret, &answer)
-                     : LOYALTY_STORE_MALFORMED;
+    return result;
+}
+
+loyalty_store_result_t
+loyalty_hooks_deliver(loyalty_hooks_t *hooks, loyalty_str_t id,
+                      loyalty_hooks_parcel_t *parcel)
+{
+    loyalty_hook_t *hook = &parcel->hook;
+    loyalty_store_result_t result;
+
+    loyalty_arena_reset(&parcel->arena);
+    parcel->took = 0;
+    parcel->scope.prefix = hooks->scope.prefix;
+    if (loyalty_str_copy(&parcel->arena, hooks->scope.site,
+                         &parcel->scope.site) != LOYALTY_OK
+        || loyalty_str_copy(&parcel->arena, id, &id) != LOYALTY_OK) {
+        return LOYALTY_STORE_MEMORY;
     }
 
-    if (result == LOYALTY_STORE_OK && answer.outcome != LOYALTY_HOOKS_STOPPED) {
-        result = record(hooks, &hook, &answer);
+    result = read_due(hooks, parcel, id);
+    if (result != LOYALTY_STORE_OK) {
+        return result;
     }
 
-    loyalty_replies_free(&replies);
-    loyalty_replies_free(&more);
+    if (!loyalty_hook_read(parcel->replies.list[1], id, hook)
+        || !loyalty_str_eq(hook->state, loyalty_str("pending"))) {
+        return drop(hooks, id);
+    }
+
+    result = claim(hooks, hook);
+    if (result != LOYALTY_STORE_OK) {
+        loyalty_store_unwatch(hooks->tools.store, hooks->scope.site);
+        return result;
+    }
+
+    result = load(hooks, parcel);
+    if (result != LOYALTY_STORE_OK || parcel->url == NULL) {
+        return result == LOYALTY_STORE_OK
+                   ? record(hooks, hook, &parcel->answer) : result;
+    }
+
+    parcel->taken = true;
+    if (!loyalty_crew_post(hooks->crew, 0, &parcel->task)) {
+        loyalty_hooks_work(hooks, NULL, &parcel->task);
+        loyalty_crew_done(hooks->crew, 0, &parcel->task);
+    }
+
+    return LOYALTY_STORE_OK;
+}
+
+loyalty_store_result_t
+loyalty_hooks_collect(loyalty_hooks_t *hooks, int timeout)
+{
+    loyalty_store_result_t result = LOYALTY_STORE_OK, one;
+    loyalty_hooks_parcel_t *parcel;
+
+    while ((parcel = (loyalty_hooks_parcel_t *)loyalty_crew_take(hooks->crew,
+                                                                timeout))
+           != NULL) {
+        timeout = 0;
+        parcel->taken = false;
+        hooks->scope = parcel->scope;
+        loyalty_hooks_judge_pace(hooks, parcel);
+        if (parcel->answer.outcome != LOYALTY_HOOKS_STOPPED) {
+            one = record(hooks, &parcel->hook, &parcel->answer);
+            result = one == LOYALTY_STORE_OK || one == LOYALTY_STORE_CONFLICT
+                         ? result : one;
+        }
+        loyalty_replies_free(&parcel->replies);
+    }
+
     return result;
 }

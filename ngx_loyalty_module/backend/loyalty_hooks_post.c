@@ -1,50 +1,101 @@
 /*
  * One POST of a delivery, and what its answer means for it.
  *
+ *   prepare      where to, signed                    the worker's thread
+ *   work         the call itself                     one of the crew
+ *   judge_pace   how long its webhook is to rest     the worker's thread
+ *
  * A webhook that does not answer, or is long about it, rests for a moment, so
- * that those of others do not wait for it time and again.
+ * that it does not take the crew's time again and again.
  */
 
 #include "loyalty_hooks_private.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "loyalty_codec.h"
 #include "loyalty_link.h"
-#include "loyalty_webhook.h"
 
 #define RESTING_TIME 10000 /* ms, after no answer */
 #define SLOW 1000 /* ms; one that answers later rests for as long as it took */
 #define GONE 410
 
-static loyalty_hooks_resting_t *
-resting_of(loyalty_hooks_t *hooks, loyalty_str_t webhook, uint64_t *print)
-{
-    loyalty_str_t site = hooks->scope.site;
+typedef struct {
+    /* A handle keeps its connections: one for public addresses alone. */
+    loyalty_transfer_t *webhooks, *posts;
+} tools_t;
 
-    *print = loyalty_fingerprint(1, site.data, site.len)
-             ^ loyalty_fingerprint(2, webhook.data, webhook.len);
-    return &hooks->resting[*print % LOYALTY_HOOKS_RESTING];
+void *
+loyalty_hooks_equip(void *data)
+{
+    loyalty_hooks_t *hooks = data;
+    tools_t *tools = calloc(1, sizeof(*tools));
+
+    if (tools == NULL) {
+        return NULL;
+    }
+
+    tools->webhooks = loyalty_transfer_create(hooks->rounds.conf->stopping);
+    tools->posts = loyalty_transfer_create(hooks->rounds.conf->stopping);
+    if (tools->webhooks == NULL || tools->posts == NULL) {
+        loyalty_hooks_put_away(tools);
+        return NULL;
+    }
+
+    return tools;
+}
+
+void
+loyalty_hooks_put_away(void *data)
+{
+    tools_t *tools = data;
+
+    loyalty_transfer_free(tools->webhooks);
+    loyalty_transfer_free(tools->posts);
+    free(tools);
+}
+
+/* "MS-SEQ.WEBHOOK"; an order post has none. */
+uint64_t
+loyalty_hooks_print(loyalty_str_t site, loyalty_str_t id)
+{
+    const char *dot = memchr(id.data, '.', id.len);
+    uint64_t print = loyalty_fingerprint(1, site.data, site.len);
+
+    return dot == NULL
+               ? print
+               : print
+                     ^ loyalty_fingerprint(2, dot + 1,
+                                           id.len
+                                               - (size_t)(dot + 1 - id.data));
 }
 
 int64_t
-loyalty_hooks_rest(loyalty_hooks_t *hooks, loyalty_str_t webhook)
+loyalty_hooks_rest(const loyalty_hooks_t *hooks, uint64_t webhook)
 {
-    uint64_t print;
-    const loyalty_hooks_resting_t *resting = resting_of(hooks, webhook, &print);
+    const loyalty_hooks_resting_t *resting =
+        &hooks->resting[webhook % LOYALTY_HOOKS_RESTING];
     int64_t now = loyalty_link_now();
 
-    return resting->print == print && resting->until > now
+    return resting->print == webhook && resting->until > now
                ? resting->until - now : 0;
 }
 
-static void
-put_to_rest(loyalty_hooks_t *hooks, loyalty_str_t webhook, int64_t time)
+void
+loyalty_hooks_judge_pace(loyalty_hooks_t *hooks,
+                         const loyalty_hooks_parcel_t *parcel)
 {
-    uint64_t print;
-    loyalty_hooks_resting_t *resting = resting_of(hooks, webhook, &print);
+    const loyalty_hooks_answer_t *answer = &parcel->answer;
+    bool away = answer->status == 0 && answer->outcome == LOYALTY_HOOKS_LATER;
 
-    *resting = (loyalty_hooks_resting_t){print, loyalty_link_now() + time};
+    if (away || parcel->took > SLOW) {
+        hooks->resting[parcel->webhook % LOYALTY_HOOKS_RESTING] =
+            (loyalty_hooks_resting_t){parcel->webhook,
+                                      loyalty_link_now()
+                                          + (away ? RESTING_TIME
+                                                  : parcel->took)};
+    }
 }
 
 static bool
@@ -79,9 +130,9 @@ judge(const loyalty_transfer_result_t *result, bool order,
 }
 
 static loyalty_status_t
-add_headers(loyalty_hooks_t *hooks, loyalty_transfer_t *transfer,
-            const loyalty_hook_t *hook, const char *signature)
+add_headers(loyalty_transfer_t *transfer, const loyalty_hooks_parcel_t *parcel)
 {
+    const loyalty_hook_t *hook = &parcel->hook;
     const struct {
         const char *name;
         loyalty_str_t value;
@@ -90,9 +141,9 @@ add_headers(loyalty_hooks_t *hooks, loyalty_transfer_t *transfer,
         {"Content-Type", loyalty_str("application/json"), true},
         {"Expect", loyalty_str_null, true}, /* none */
         {"Idempotency-Key", hook->key, true},
-        {"Loyalty-Signature", loyalty_str_from(signature),
-         signature[0] != '\0'},
-        {"Loyalty-Site", hooks->scope.site, loyalty_hook_is_order(hook)},
+        {"Loyalty-Signature", loyalty_str_from(parcel->signature),
+         parcel->signature[0] != '\0'},
+        {"Loyalty-Site", parcel->scope.site, loyalty_hook_is_order(hook)},
     };
     loyalty_status_t rc = LOYALTY_OK;
     size_t i;
@@ -109,27 +160,28 @@ add_headers(loyalty_hooks_t *hooks, loyalty_transfer_t *transfer,
 }
 
 static void
-post(loyalty_hooks_t *hooks, const loyalty_hook_t *hook, const char *url,
-     const char *signature, loyalty_hooks_answer_t *answer)
+post(const loyalty_hooks_conf_t *conf, const tools_t *tools,
+     const loyalty_hooks_parcel_t *parcel, loyalty_hooks_answer_t *answer)
 {
+    const loyalty_hook_t *hook = &parcel->hook;
     bool order = loyalty_hook_is_order(hook);
-    loyalty_transfer_t *transfer = order ? hooks->posts : hooks->webhooks;
+    loyalty_transfer_t *transfer = order ? tools->posts : tools->webhooks;
     CURL *easy = loyalty_transfer_begin(transfer);
     loyalty_transfer_result_t result;
     loyalty_status_t rc;
 
-    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_URL, parcel->url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      (curl_off_t)hook->body.len);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
                      hook->body.len == 0 ? "" : hook->body.data);
-    if (!order && !hooks->hooks->to_private) {
+    if (!order && !conf->to_private) {
         loyalty_transfer_public_only(transfer);
     }
 
-    rc = add_headers(hooks, transfer, hook, signature);
+    rc = add_headers(transfer, parcel);
     if (rc != LOYALTY_OK) {
         answer->outcome = rc == LOYALTY_ERROR_INVALID ? LOYALTY_HOOKS_DEAD
                                                       : LOYALTY_HOOKS_LATER;
@@ -140,6 +192,23 @@ post(loyalty_hooks_t *hooks, const loyalty_hook_t *hook, const char *url,
 
     loyalty_transfer_run(transfer, LOYALTY_WEBHOOK_TIMEOUT, &result);
     judge(&result, order, answer);
+}
+
+void
+loyalty_hooks_work(void *data, void *tools, loyalty_task_t *task)
+{
+    const loyalty_hooks_t *hooks = data;
+    loyalty_hooks_parcel_t *parcel = (loyalty_hooks_parcel_t *)task;
+    int64_t began = loyalty_link_now();
+
+    if (tools != NULL) {
+        post(hooks->hooks, tools, parcel, &parcel->answer);
+    } else {
+        snprintf(parcel->answer.error, LOYALTY_HOOKS_ERROR_SIZE,
+                 "out of memory");
+    }
+
+    parcel->took = loyalty_link_now() - began;
 }
 
 /* What the edge wrote; it is put behind a host of the merchant's. */
@@ -201,39 +270,31 @@ webhook_target(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
 }
 
 loyalty_store_result_t
-loyalty_hooks_post(loyalty_hooks_t *hooks, const loyalty_hook_t *hook,
-                   loyalty_str_t secret, loyalty_hooks_answer_t *answer)
+loyalty_hooks_prepare(loyalty_hooks_t *hooks, loyalty_hooks_parcel_t *parcel,
+                      loyalty_str_t secret)
 {
-    char signature[LOYALTY_WEBHOOK_SIGNATURE_SIZE] = "", *url;
+    const loyalty_hook_t *hook = &parcel->hook;
     bool order = loyalty_hook_is_order(hook);
-    int64_t began = loyalty_link_now(), took;
     const loyalty_str_t *target;
 
-    *answer = (loyalty_hooks_answer_t){.outcome = LOYALTY_HOOKS_LATER};
-    target = order ? order_target(hooks, hook, answer)
-                   : webhook_target(hooks, hook, secret, answer);
+    parcel->answer = (loyalty_hooks_answer_t){.outcome = LOYALTY_HOOKS_LATER};
+    parcel->signature[0] = '\0';
+    parcel->url = NULL;
+    target = order ? order_target(hooks, hook, &parcel->answer)
+                   : webhook_target(hooks, hook, secret, &parcel->answer);
     if (target == NULL) {
         return LOYALTY_STORE_OK;
     }
 
-    url = loyalty_hook_join(
+    parcel->url = loyalty_hook_join(
         (loyalty_str_t[]){*target, order ? hook->uri : loyalty_str_null}, 2,
-        &hooks->arena);
-    if (url == NULL
-        || (!order
-            && loyalty_webhook_sign(secret, loyalty_apply_clock(), hook->body,
-                                    &hooks->arena, signature)
-                   != LOYALTY_OK)) {
-        return LOYALTY_STORE_MEMORY;
-    }
+        &parcel->arena);
 
-    post(hooks, hook, url, signature, answer);
-    took = loyalty_link_now() - began;
-    if (answer->status == 0 && answer->outcome == LOYALTY_HOOKS_LATER) {
-        put_to_rest(hooks, hook->webhook, RESTING_TIME);
-    } else if (took > SLOW) {
-        put_to_rest(hooks, hook->webhook, took);
-    }
-
-    return LOYALTY_STORE_OK;
+    return parcel->url != NULL
+                   && (order
+                       || loyalty_webhook_sign(secret, loyalty_apply_clock(),
+                                               hook->body, &parcel->arena,
+                                               parcel->signature)
+                              == LOYALTY_OK)
+               ? LOYALTY_STORE_OK : LOYALTY_STORE_MEMORY;
 }

@@ -123,7 +123,7 @@ class Backend:
             time.sleep(0.05)
 
     def call(self, method, path, body=None, content_type="application/json",
-             **more):
+             site=SITE, **more):
         """The status and the answer; 0 and None while nobody answers."""
         connection = UnixConnection(f"{self.dir}/api.sock")
         headers = {"Authorization": f"Bearer {self.token}", **more}
@@ -132,7 +132,7 @@ class Backend:
             if not isinstance(body, (str, bytes)):
                 body = json.dumps(body)
         try:
-            connection.request(method, f"/v1/sites/{SITE}/{path}", body,
+            connection.request(method, f"/v1/sites/{site}/{path}", body,
                                headers)
             answer = connection.getresponse()
             text = answer.read()

@@ -16,12 +16,14 @@ EVENTS = ["order.applied", "status.up", "status.down", "points.added",
 
 
 class Merchant(http.server.BaseHTTPRequestHandler):
-    """/ok, /slow (3 s), /late (the first one 3 s), /never, /flaky (every third
-    is taken), /500, /429 (Retry-After), ..."""
+    """/ok, /slow (3 s), /late (the first one 3 s), /never, /held (until
+    `release` is set), /flaky (every third is taken), /500, /429 (Retry-After),
+    ..."""
 
     protocol_version = "HTTP/1.1"
     seen = []
     down = False  # 503, whatever the path
+    release = threading.Event()
     lock = threading.Lock()
 
     def do_POST(self):
@@ -35,6 +37,8 @@ class Merchant(http.server.BaseHTTPRequestHandler):
             time.sleep(3)
         elif self.path == "/never":
             time.sleep(15)
+        elif self.path.startswith("/held"):
+            self.release.wait(60)
         elif self.path == "/flaky":
             status = 200 if count % 3 == 0 else 503
         elif self.path[1:4].isdigit():
