@@ -107,7 +107,7 @@ GET /v1/sites/demo/settings
 --- token: reader
 --- request eval: main::writes()
 --- error_code eval: [(403) x @{main::writes()}]
---- response_body_like eval: [('no scope') x @{main::writes()}]
+--- response_body_like eval: [('lacks the scope .{1,2}write') x @{main::writes()}]
 
 
 

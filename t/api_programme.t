@@ -322,3 +322,34 @@ Idempotency-Key: design-1
 --- error_code eval: [201, 201]
 --- response_headers_like eval
 ['ETag: "\d+"', "ETag: \"\\d+\"\nIdempotency-Replayed: true"]
+
+
+
+=== TEST 30: a parameter that a route does not know is refused, but where anybody may call
+--- request eval
+['POST /v1/sites/demo/messages/retry?form=2026-01-01T00:00:00Z', 'GET /v1/sites/demo/members?sort=name',
+ 'GET /v1/sites/demo/draft?limit=1', 'GET /v1/openapi.json?_=1']
+--- error_code eval: [422, 422, 422, 200]
+--- response_body_like eval
+['form is no parameter here: there are from, to"', 'unknown_parameter', 'limit is no parameter here: there are none"', '3.1.0']
+
+
+
+=== TEST 31: so is a field, each of them named
+--- request eval
+['POST /v1/sites/demo/members/bulk' . "\n"
+ . '{"members":["anna"],"action":"points","amount":5,"expire_at":"2027-01-01T00:00:00Z","notfy":{}}',
+ 'POST /v1/sites/demo/members/bulk' . "\n" . '{"' . 'x' x 5000 . '":1}']
+--- error_code eval: [422, 422]
+--- response_body_like eval
+['"/expire_at","message":"is no field here.*"/notfy"', '"pointer":"/\.\.\."']
+
+
+
+=== TEST 32: a body that is missing
+--- request
+POST /v1/sites/demo/members/bulk
+--- more_headers
+Content-Type: application/json
+--- error_code: 400
+--- response_body_like: the body is empty

@@ -121,7 +121,7 @@ def programme(walk):
                 "new", "bronze", "silver", "gold", "new-copy"]})
     call("POST", "categories", {"pattern": "A.*", "category": "a"})
     call("PUT", "categories/A.*", {"category": "b"})
-    call("POST", "categories/order", {"patterns": ["A.*"], "ids": ["A.*"]})
+    call("POST", "categories/order", {"ids": ["A.*"]})
     call("DELETE", "categories/A.*")
     call("POST", "offers/new/publish")
     call("POST", "offers/new/unpublish")

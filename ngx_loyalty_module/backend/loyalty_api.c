@@ -231,13 +231,14 @@ loyalty_api_session_create(const loyalty_store_conf_t *conf)
     session->store = loyalty_store_open(conf);
     session->programs = loyalty_programs_create();
     session->batch = loyalty_batch_create();
+    session->details = loyalty_api_details();
     loyalty_member_change_init(&session->change, session->store,
                                session->programs);
     loyalty_commands_init(&session->commands);
     loyalty_arena_init(&session->arena, 0);
 
     if (session->store == NULL || session->programs == NULL
-        || session->batch == NULL) {
+        || session->batch == NULL || session->details == NULL) {
         loyalty_api_session_free(session);
         return NULL;
     }
@@ -253,6 +254,7 @@ loyalty_api_session_free(loyalty_api_session_t *session)
     }
     loyalty_programs_free(session->programs);
     loyalty_batch_free(session->batch);
+    json_decref(session->details);
     loyalty_member_change_free(&session->change);
     loyalty_commands_free(&session->commands);
     loyalty_arena_free(&session->arena);
@@ -314,7 +316,8 @@ refuse_route(loyalty_api_call_t *call, unsigned allowed)
     size_t i, len = 0, size = sizeof(call->response->allow);
 
     if (allowed == 0) {
-        loyalty_api_error(call, 404, "not_found", "there is no such resource");
+        loyalty_api_error(call, 404, "not_found", "there is no such resource: "
+                          "GET /v1/openapi.json says what there is");
         return;
     }
 
@@ -405,10 +408,14 @@ read_body(loyalty_api_call_t *call, const loyalty_api_route_t *route)
         return false;
     }
 
-    call->body = json_loadb(request->body.data != NULL ? request->body.data
-                                                       : "",
-                            request->body.len, JSON_REJECT_DUPLICATES,
-                            &error);
+    if (request->body.len == 0) {
+        loyalty_api_error(call, 400, "invalid_json", "the body is empty: send "
+                          "a JSON object, {} at the least");
+        return false;
+    }
+
+    call->body = json_loadb(request->body.data, request->body.len,
+                            JSON_REJECT_DUPLICATES, &error);
     if (call->body == NULL) {
         loyalty_api_error(call, 400, "invalid_json", "line %d, column %d: %s",
                           error.line, error.column, error.text);
@@ -637,7 +644,9 @@ serve(loyalty_api_call_t *call)
 
     if (!loyalty_api_split_uri(call)) {
         loyalty_api_error(call, 400, "invalid_uri",
-                          "the path or the query is not well formed");
+                          "the path or the query is not well formed: a path "
+                          "begins with /v1/, %% stands before two hexadecimal "
+                          "digits");
         return LOYALTY_STORE_OK;
     }
 
@@ -671,7 +680,7 @@ serve(loyalty_api_call_t *call)
                     && route->scope != LOYALTY_SCOPE_ORDERS;
 
     /* An answer outside a site may hold a secret: it is never kept. */
-    if (!read_body(call, route)
+    if (!read_body(call, route) || !loyalty_api_keeps_contract(call, route)
         || (of_site && !check_idempotency_key(call))) {
         return LOYALTY_STORE_OK;
     }

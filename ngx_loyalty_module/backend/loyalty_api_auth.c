@@ -98,21 +98,22 @@ role_on(const json_t *sites, loyalty_str_t site)
     return best;
 }
 
+static const struct {
+    int role;
+    const char *scope;
+} needed[] = {
+    [LOYALTY_SCOPE_READ] = {1, "read"},
+    [LOYALTY_SCOPE_WRITE] = {2, "write"},
+    [LOYALTY_SCOPE_ORDERS] = {2, "write"},
+    [LOYALTY_SCOPE_OWN] = {3, "write"},
+    [LOYALTY_SCOPE_ADMIN] = {3, "admin"},
+    [LOYALTY_SCOPE_INSTALLATION] = {3, "admin"},
+};
+
 bool
 loyalty_api_may(const loyalty_api_call_t *call, loyalty_api_scope_t scope,
                 loyalty_str_t site)
 {
-    static const struct {
-        int role;
-        const char *scope;
-    } needed[] = {
-        [LOYALTY_SCOPE_READ] = {1, "read"},
-        [LOYALTY_SCOPE_WRITE] = {2, "write"},
-        [LOYALTY_SCOPE_ORDERS] = {2, "write"},
-        [LOYALTY_SCOPE_OWN] = {3, "write"},
-        [LOYALTY_SCOPE_ADMIN] = {3, "admin"},
-        [LOYALTY_SCOPE_INSTALLATION] = {3, "admin"},
-    };
     const loyalty_api_caller_t *caller = &call->caller;
 
     if (caller->signed_in) {
@@ -364,14 +365,18 @@ is_allowed(loyalty_api_call_t *call, const loyalty_api_route_t *route)
     if (caller->signed_in) {
         loyalty_api_error(call, 403, "forbidden",
                           role_on(caller->sites, site) == 0
-                              ? "you have no role on this site"
+                              ? "you have no role on this site: its owners "
+                                "give one"
                               : "your role does not allow this");
     } else if (!contains(caller->sites, site, true)) {
         loyalty_api_error(call, 403, "forbidden",
-                          "the token is not for this site");
+                          loyalty_str_eq(site, loyalty_str("*"))
+                              ? "this is for tokens of all sites"
+                              : "the token is not for this site");
     } else {
         loyalty_api_error(call, 403, "forbidden",
-                          "the token has no scope for this");
+                          "the token lacks the scope \"%s\"",
+                          needed[route->scope].scope);
     }
 
     return false;

@@ -525,7 +525,8 @@ loyalty_api_query_instant(loyalty_api_call_t *call, const char *name,
     }
 
     loyalty_api_error(call, 422, "invalid_instant",
-                      "%s is an instant as RFC 3339 has it", name);
+                      "%s is an instant such as 2026-01-31T08:00:00Z (in a "
+                      "query a + is written %%2B)", name);
     return false;
 }
 
@@ -541,7 +542,8 @@ loyalty_api_at(loyalty_api_call_t *call, loyalty_instant_t *at)
     }
 
     loyalty_api_error(call, 422, "invalid_at",
-                      "at is an instant as RFC 3339 has it");
+                      "at is an instant such as 2026-01-31T08:00:00Z (in a "
+                      "query a + is written %%2B)");
     return false;
 }
 

@@ -38,6 +38,7 @@ struct loyalty_api_session_s {
     loyalty_member_change_t change;
     loyalty_commands_t commands;
     loyalty_arena_t arena;
+    json_t *details; /* openapi.json */
     bool watching; /* something, until a commit or the call's end */
 };
 

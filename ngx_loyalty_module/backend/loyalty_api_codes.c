@@ -181,7 +181,8 @@ loyalty_api_make_codes(loyalty_api_call_t *call)
 
     if (offer->code_pattern.len == 0) {
         loyalty_api_error(call, 409, "no_code_pattern",
-                          "the coupon has no code_pattern to fill in");
+                          "the coupon has no code_pattern to fill in: give it "
+                          "one, such as \"SPRING-@#@#@#\"");
         return LOYALTY_STORE_OK;
     }
 

@@ -150,7 +150,8 @@ check_group(loyalty_api_call_t *call, loyalty_str_t *name, json_t **filter)
     }
 
     if (*filter == NULL) {
-        loyalty_problem(&problems, "/filter", "is needed");
+        loyalty_problem(&problems, "/filter", "is missing: a group is whom a "
+                        "filter lets pass");
     } else {
         loyalty_recipients_check_filter(call, *filter, &problems);
     }

@@ -45,7 +45,8 @@ read_dates(statement_t *statement)
     if (from.data != NULL) {
         if (loyalty_instant_parse(from, &at) != LOYALTY_OK || at < 0) {
             loyalty_api_error(call, 422, "invalid_from",
-                              "from is an instant as RFC 3339 has it");
+                              "from is an instant such as "
+                              "2026-01-31T08:00:00Z");
             return false;
         }
         snprintf(statement->start, sizeof(statement->start), "%lld",
@@ -55,7 +56,8 @@ read_dates(statement_t *statement)
     if (to.data != NULL) {
         if (loyalty_instant_parse(to, &at) != LOYALTY_OK || at < 0) {
             loyalty_api_error(call, 422, "invalid_to",
-                              "to is an instant as RFC 3339 has it");
+                              "to is an instant such as "
+                              "2026-01-31T08:00:00Z");
             return false;
         }
         snprintf(statement->end, sizeof(statement->end), "(%lld-0",

@@ -285,14 +285,19 @@ move_references(json_t *value)
     }
 }
 
+json_t *
+loyalty_api_details(void)
+{
+    return json_loadb(loyalty_openapi_details,
+                      ngx_loyalty_embed_len(loyalty_openapi_details), 0, NULL);
+}
+
 loyalty_store_result_t
 loyalty_api_openapi(loyalty_api_call_t *call)
 {
-    json_t *details, *program, *schemas, *defs, *document;
+    json_t *details = loyalty_api_details(), *program, *schemas, *defs;
+    json_t *document;
 
-    details = json_loadb(loyalty_openapi_details,
-                         ngx_loyalty_embed_len(loyalty_openapi_details), 0,
-                         NULL);
     program = json_loadb(loyalty_openapi_program,
                          ngx_loyalty_embed_len(loyalty_openapi_program), 0,
                          NULL);

@@ -419,7 +419,8 @@ create(loyalty_api_call_t *call, change_t *change)
 
     if (find(change->resource, change->list, key)
         < json_array_size(change->list)) {
-        loyalty_api_error(call, 409, "exists", "there is a %s \"%.*s\"",
+        loyalty_api_error(call, 409, "exists", "there is %s %s \"%.*s\"",
+                          change->resource->one[0] == 'o' ? "an" : "a",
                           change->resource->one, (int)key.len, key.data);
         return LOYALTY_STORE_OK;
     }

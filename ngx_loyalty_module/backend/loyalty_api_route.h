@@ -58,6 +58,14 @@ typedef struct {
 /* Every route there is. */
 const loyalty_api_route_t *loyalty_api_routes(size_t *n);
 
+/* openapi.json, a new reference; NULL: out of memory. */
+json_t *loyalty_api_details(void);
+
+/* Whether query and body have only what openapi.json names; false: the error
+ * is written. */
+bool loyalty_api_keeps_contract(loyalty_api_call_t *call,
+                                const loyalty_api_route_t *route);
+
 /* The path and the query of the request into the call, decoded; false: not
  * well formed, or no path of ours. */
 bool loyalty_api_split_uri(loyalty_api_call_t *call);

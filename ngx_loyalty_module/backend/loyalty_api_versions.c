@@ -330,7 +330,7 @@ is_of_this_site(loyalty_api_call_t *call)
         return true;
     }
 
-    loyalty_api_problem(call, "/settings/id", "is the site's own");
+    loyalty_api_problem(call, "/settings/id", "must be the id of this site");
     return false;
 }
 

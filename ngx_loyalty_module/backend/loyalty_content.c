@@ -162,10 +162,11 @@ loyalty_content_check(const json_t *json, const char *at, json_t *params,
 
     if ((bits & LOYALTY_CHANNEL_EMAIL) != 0) {
         if (!has_text(json, "title")) {
-            problem(problems, at, "title", "is needed, by e-mail");
+            problem(problems, at, "title", "is missing: an e-mail needs it");
         }
         if (!has_text(json, "sender_address")) {
-            problem(problems, at, "sender_address", "is needed, by e-mail");
+            problem(problems, at, "sender_address",
+                    "is missing: an e-mail needs it");
         } else if (!is_address(json_object_get(json, "sender_address"))) {
             problem(problems, at, "sender_address",
                     "must be an address such as \"shop@example.com\"");
@@ -173,7 +174,8 @@ loyalty_content_check(const json_t *json, const char *at, json_t *params,
     }
     if (!has_text(json, "content")
         && (bits != LOYALTY_CHANNEL_EMAIL || !has_text(json, "html"))) {
-        problem(problems, at, "content", "is needed");
+        problem(problems, at, "content",
+                "is missing: a message says something");
     }
 }
 

@@ -81,7 +81,8 @@ loyalty_recipients_check(loyalty_api_call_t *call, loyalty_str_t group,
         json_object_set_new(params, "group",
                             json_stringn(group.data, group.len));
     } else if ((members != NULL) == (filter != NULL)) {
-        loyalty_problem(problems, "", "needs either members or filter");
+        loyalty_problem(problems, "", "needs either members or filter: the one a "
+                        "list of ids, the other a condition");
     } else if (members != NULL) {
         check_ids(members, problems);
     } else if (loyalty_recipients_check_filter(call, filter, problems)) {

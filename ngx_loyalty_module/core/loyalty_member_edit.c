@@ -120,7 +120,8 @@ take_instant(edit_t *edit, const char *key, const json_t *value,
     } else if (text == NULL
                || loyalty_instant_parse(loyalty_str_from(text), instant)
                       != LOYALTY_OK) {
-        report(edit, "", key, "must be an instant as RFC 3339 has it");
+        report(edit, "", key, "must be an instant such as "
+               "\"2026-01-31T08:00:00Z\"");
     }
 }
 
