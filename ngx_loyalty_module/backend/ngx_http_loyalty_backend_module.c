@@ -4,9 +4,9 @@
  */
 
 
-#include <curl/curl.h>
-
 #include "ngx_http_loyalty_backend.h"
+
+#include <curl/curl.h>
 
 
 #define NGX_HTTP_LOYALTY_API_THREADS   8
