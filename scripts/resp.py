@@ -23,18 +23,12 @@ class RedisError(Exception):
 class Client:
     def __init__(self, arguments, address=None):
         self.arguments = arguments
-        self.address = address = address or arguments.redis
-        if address.startswith("unix:"):
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.connect(address[5:])
-        else:
-            host, _, port = address.rpartition(":")
-            self.socket = socket.create_connection((host.strip("[]"),
-                                                    int(port)))
-            if arguments.tls:
-                context = ssl.create_default_context(cafile=arguments.tls_ca)
-                self.socket = context.wrap_socket(
-                    self.socket, server_hostname=host.strip("[]"))
+        self.address = address or arguments.redis
+        try:
+            self.connect(self.address)
+        except OSError as error:
+            raise RedisError(f"no Redis at {self.address}: "
+                             f"{error.strerror or error}") from None
         self.socket.settimeout(60)
         self.file = self.socket.makefile("rb")
         if arguments.password_file:
@@ -43,6 +37,21 @@ class Client:
             self.call("AUTH", *filter(None, [arguments.user]), password)
         if arguments.db:
             self.call("SELECT", str(arguments.db))
+
+    def connect(self, address):
+        if address.startswith("unix:"):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.connect(address[5:])
+            return
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise RedisError(f"'{address}' is no address of Redis: write "
+                             "HOST:PORT or unix:PATH")
+        self.socket = socket.create_connection((host.strip("[]"), int(port)))
+        if self.arguments.tls:
+            context = ssl.create_default_context(cafile=self.arguments.tls_ca)
+            self.socket = context.wrap_socket(self.socket,
+                                              server_hostname=host.strip("[]"))
 
     def at(self, key):
         """A client at the node that has the key."""

@@ -25,7 +25,7 @@ is(join('', Loyalty::complaints($nginx)), '', 'and had nothing to complain about
 # not concern who is known.
 $nginx = Loyalty::start_nginx(
     "loyalty_redis unix:$Loyalty::socket timeout=500ms;
-     server { listen 127.0.0.1:\@PORT\@; location /v1/ { loyalty_backend rate=20; } }");
+     server { listen 127.0.0.1:\@PORT\@; location /v1/ { loyalty_backend rate=5; } }");
 my $http = HTTP::Tiny->new(timeout => 20);
 my $url = "http://127.0.0.1:$nginx->{port}/v1";
 my $known = sub {
@@ -43,7 +43,7 @@ sub flood {
     my ($name, $n, $try) = @_;
     my ($begun, %count) = (time);
     $count{$try->($_)}++ for 1 .. $n;
-    cmp_ok($count{401} // 0, '<=', 21 + 20 * (time - $begun), "$name: as many as the address may");
+    cmp_ok($count{401} // 0, '<=', 6 + 5 * (time - $begun), "$name: as many as the address may");
     is(($count{401} // 0) + ($count{429} // 0), $n, "$name: the others have to wait");
     cmp_ok($count{429} // 0, '>', $n / 2, "$name: most of them");
     is($known->(), 200, "$name: who is known does not");

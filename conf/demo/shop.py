@@ -200,7 +200,7 @@ class Shop(BaseHTTPRequestHandler):
     def do_GET(self):
         url = urlsplit(self.path)
         if url.path == "/":
-            return self.home()
+            return self.home(failed=url.query == "failed")
         if url.path.startswith("/product/"):
             return self.product(url.path[len("/product/"):])
         if url.path == "/account":
@@ -233,12 +233,15 @@ class Shop(BaseHTTPRequestHandler):
         stored = self.server.orders.place(order, self.member)
         return self.answer(201, stored, "application/json")
 
-    def home(self):
+    def home(self, failed):
+        notice = ("<p role=alert class=card>Your order did not go through. "
+                  "Please try again.</p>" if failed else "")
         items = "".join(
             f'<li><a href="/product/{sku}">{html.escape(name)}</a><br>'
             f'<span class="price">£{price}</span></li>'
             for sku, name, _, price in PRODUCTS)
-        self.page("Shop", f"<h1>New this week</h1><ul class=products>{items}</ul>")
+        self.page("Shop", f"{notice}<h1>New this week</h1>"
+                  f"<ul class=products>{items}</ul>")
 
     def product(self, sku):
         for known, name, category, price in PRODUCTS:

@@ -125,7 +125,8 @@ loyalty_conf_only(loyalty_conf_reader_t *reader, json_t *object,
 {
     const char *key;
     json_t *value;
-    size_t i;
+    char names[160];
+    size_t i, len = 0;
 
     if (!json_is_object(object)) {
         return loyalty_conf_fail(reader, "is to be a JSON object");
@@ -135,10 +136,15 @@ loyalty_conf_only(loyalty_conf_reader_t *reader, json_t *object,
         for (i = 0; known[i] != NULL && strcmp(known[i], key) != 0; i++) {
             continue;
         }
-        if (known[i] == NULL) {
-            return loyalty_conf_fail(reader, "\"%.64s\" is not known here",
-                                     key);
+        if (known[i] != NULL) {
+            continue;
         }
+        for (i = 0; known[i] != NULL && len < sizeof(names); i++) {
+            len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+                                    i == 0 ? "" : ", ", known[i]);
+        }
+        return loyalty_conf_fail(reader, "\"%.64s\" is not known here: there "
+                                 "are %s", key, names);
     }
 
     return true;
