@@ -55,7 +55,7 @@ def bulk_by_filter(tap, backend, count):
     _, job = backend.call("POST", "members/bulk", {
         "filter": {"field": "order_count", "op": "gte", "value": 1},
         "action": "points", "amount": 7, "reason": "thanks",
-        "expires_at": instant(8)})
+        "expires_at": instant(30)})  # not before they are looked at
     job, killed = backend.finish(job["id"], [
         backend.kill_workers, backend.kill_redis, backend.kill_workers])
     tap.ok(job["state"] == "done" and killed == 3,
@@ -90,7 +90,7 @@ def bulk_by_list(tap, backend, count):
 def night(tap, backend, count):
     """The points of bulk_by_filter() expire; the 10 of the order do not."""
     backend.wait_for(lambda: members(backend)["m00000"]["points"]["active"]
-                     == 10, "points do not expire")
+                     == 10, "points do not expire", 60)
     _, job = backend.call("POST", "jobs", {"kind": "nightly"})
     job, killed = backend.finish(job["id"], [
         backend.kill_workers, backend.kill_redis, backend.kill_workers])
