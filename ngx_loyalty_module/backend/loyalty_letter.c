@@ -413,23 +413,6 @@ redirect(writer_t *writer, loyalty_envelope_t *envelope)
     return LOYALTY_OK;
 }
 
-static loyalty_str_t
-address_of(const loyalty_member_t *member, loyalty_channel_t channel)
-{
-    switch (channel) {
-    case LOYALTY_CHANNEL_EMAIL:
-        return member->email;
-    case LOYALTY_CHANNEL_SMS:
-        return member->phone;
-    case LOYALTY_CHANNEL_MESSENGER:
-        return member->messenger_id;
-    case LOYALTY_CHANNEL_LINE:
-        return member->line_id;
-    }
-
-    return loyalty_str_null;
-}
-
 static loyalty_status_t
 write_texts(writer_t *writer, loyalty_envelope_t *envelope)
 {
@@ -486,7 +469,7 @@ loyalty_letter_write(const loyalty_letter_t *letter, loyalty_arena_t *arena,
         .channel = letter->channel,
         .site = settings->id,
         .id = letter->id,
-        .to = address_of(letter->member, letter->channel),
+        .to = loyalty_member_address(letter->member, letter->channel),
         .at = letter->at,
     };
 

@@ -43,6 +43,24 @@ loyalty_member_id_check(loyalty_str_t id)
     return LOYALTY_OK;
 }
 
+loyalty_str_t
+loyalty_member_address(const loyalty_member_t *member,
+                       loyalty_channel_t channel)
+{
+    switch (channel) {
+    case LOYALTY_CHANNEL_EMAIL:
+        return member->email;
+    case LOYALTY_CHANNEL_SMS:
+        return member->phone;
+    case LOYALTY_CHANNEL_MESSENGER:
+        return member->messenger_id;
+    case LOYALTY_CHANNEL_LINE:
+        return member->line_id;
+    }
+
+    return loyalty_str_null;
+}
+
 void
 loyalty_member_activity(const loyalty_member_t *member,
                         loyalty_activity_t *activity)

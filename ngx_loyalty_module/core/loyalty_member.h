@@ -145,6 +145,10 @@ void loyalty_member_retier(loyalty_member_t *member,
                            const loyalty_program_t *program,
                            loyalty_instant_t at);
 
+/* Where a message of the channel goes; empty: nowhere. */
+loyalty_str_t loyalty_member_address(const loyalty_member_t *member,
+                                     loyalty_channel_t channel);
+
 /* What segments are computed from. */
 void loyalty_member_activity(const loyalty_member_t *member,
                              loyalty_activity_t *activity);

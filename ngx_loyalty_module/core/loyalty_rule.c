@@ -90,23 +90,6 @@ due_mark(const loyalty_rule_t *rule, const loyalty_member_t *member,
     return 0;
 }
 
-static loyalty_str_t
-address_of(const loyalty_member_t *member, loyalty_channel_t channel)
-{
-    switch (channel) {
-    case LOYALTY_CHANNEL_EMAIL:
-        return member->email;
-    case LOYALTY_CHANNEL_SMS:
-        return member->phone;
-    case LOYALTY_CHANNEL_MESSENGER:
-        return member->messenger_id;
-    case LOYALTY_CHANNEL_LINE:
-        return member->line_id;
-    }
-
-    return loyalty_str_null;
-}
-
 loyalty_rule_result_t
 loyalty_member_reach(const loyalty_member_t *member, loyalty_channel_t channel,
                      bool opted_in)
@@ -119,8 +102,8 @@ loyalty_member_reach(const loyalty_member_t *member, loyalty_channel_t channel,
         return LOYALTY_RULE_CONSENT;
     }
 
-    return address_of(member, channel).len == 0 ? LOYALTY_RULE_ADDRESS
-                                                : LOYALTY_RULE_FIRED;
+    return loyalty_member_address(member, channel).len == 0
+               ? LOYALTY_RULE_ADDRESS : LOYALTY_RULE_FIRED;
 }
 
 static loyalty_rule_result_t
