@@ -170,6 +170,20 @@ def same_key(tap, backend):
                       **{"Idempotency-Key": "five"})
     tap.ok(status == 422, "the same key with another body")
 
+    # As an older version kept it, without the line of the ETag; or nothing
+    # that any has kept.
+    key = f"loyalty:i:{{{SITE}}}:five"
+    kept = backend.redis("get", key).split("\n")
+    for old in (f"{kept[0]}\n\n{kept[-1]}", kept[0][:64], "?" * 80):
+        backend.redis("set", key, old)
+        status, answer = until(backend, "POST", "members/m9/points",
+                               {"amount": 5}, **{"Idempotency-Key": "five"})
+        tap.ok(status == 409 and answer["error"]["code"] == "answer_lost",
+               "an answer that cannot be read is said to be lost",
+               (old, status, answer))
+    tap.ok(backend.call("GET", "members/m9")[1]["points"]["active"] == after,
+           "and the grant is not made again")
+
 
 def abandoned(tap, backend):
     """Time is up: entry, promotion and store credit come back by themselves,

@@ -460,8 +460,6 @@ check_idempotency_key(loyalty_api_call_t *call)
     return true;
 }
 
-/* The kept answer into the response; *done: there was one.  The status 000
- * marks a request without a kept answer, which runs again. */
 /* The next line of what is kept, into a header of that size. */
 static bool
 take_line(loyalty_str_t *kept, char *header, size_t size)
@@ -482,16 +480,30 @@ take_line(loyalty_str_t *kept, char *header, size_t size)
     return true;
 }
 
+/* What another version has kept in another way: the request has been carried
+ * out, and must not be again. */
+static void
+lose_answer(loyalty_api_call_t *call)
+{
+    *call->response = (loyalty_api_response_t){0};
+    loyalty_api_error(call, 409, "answer_lost",
+                      "a request with this Idempotency-Key has been carried "
+                      "out, and its answer can no longer be read");
+}
+
 /* The answer as keep_answer() of loyalty_api_call.c has kept it. */
 static loyalty_store_result_t
-replay(loyalty_api_response_t *response, loyalty_str_t kept)
+replay(loyalty_api_call_t *call, loyalty_str_t kept)
 {
+    loyalty_api_response_t *response = call->response;
+
     response->status = atoi(kept.data + 65);
     kept = (loyalty_str_t){kept.data + 69, kept.len - 69};
 
     if (!take_line(&kept, response->location, sizeof(response->location))
         || !take_line(&kept, response->etag, sizeof(response->etag))) {
-        return LOYALTY_STORE_MALFORMED;
+        lose_answer(call);
+        return LOYALTY_STORE_OK;
     }
 
     response->body = malloc(kept.len + 1);
@@ -507,6 +519,27 @@ replay(loyalty_api_response_t *response, loyalty_str_t kept)
     return LOYALTY_STORE_OK;
 }
 
+/* "FINGERPRINT STATUS\n" begins it. */
+static bool
+is_kept(loyalty_str_t value)
+{
+    size_t i;
+
+    if (value.len < 69 || value.data[64] != ' ' || value.data[68] != '\n') {
+        return false;
+    }
+
+    for (i = 65; i < 68; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9') {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+/* The kept answer into the response; *done: there was one.  The status 000
+ * marks a request without a kept answer, which runs again. */
 static loyalty_store_result_t
 look_for_answer(loyalty_api_call_t *call, bool *done)
 {
@@ -527,12 +560,14 @@ look_for_answer(loyalty_api_call_t *call, bool *done)
     result = loyalty_api_read(call, &replies);
 
     if (result == LOYALTY_STORE_OK
-        && (!loyalty_reply_str(replies.list[1], &value)
-            || (value.data != NULL && value.len < 69))) {
+        && !loyalty_reply_str(replies.list[1], &value)) {
         result = LOYALTY_STORE_MALFORMED;
     }
 
-    if (result == LOYALTY_STORE_OK && value.data != NULL) {
+    if (result == LOYALTY_STORE_OK && value.data != NULL && !is_kept(value)) {
+        *done = true;
+        lose_answer(call);
+    } else if (result == LOYALTY_STORE_OK && value.data != NULL) {
         *done = memcmp(value.data + 65, "000", 3) != 0;
 
         if (memcmp(value.data, call->fingerprint, 64) != 0) {
@@ -541,7 +576,7 @@ look_for_answer(loyalty_api_call_t *call, bool *done)
                               "this Idempotency-Key came with another "
                               "request");
         } else if (*done) {
-            result = replay(call->response, value);
+            result = replay(call, value);
         }
     }
 
