@@ -261,6 +261,26 @@ def offered(tap, backend, count):
            "and no code of somebody who has not got it")
 
 
+def opened_csv(tap, backend):
+    """The same by the columns of a table."""
+    table = ("id,opening.points,name,opening.credits\n"
+             "table0,120,Ann,500\ntable1,,Bo,\ntable2,12x,Cy,\n"
+             "table3,-1,Di,5\ntable4,7,Ed,\n")
+    found = []
+    for _ in range(2):
+        _, job = backend.call("POST", "members/import", table, "text/csv")
+        job, _ = backend.finish(job["id"])
+        found.append((job["failed"], [e["at"] for e in
+                                      job["result"]["errors"]]))
+    shown = [backend.call("GET", f"members/table{i}") for i in range(5)]
+    tap.ok(found == [(2, ["line 4", "line 5"])] * 2
+           and [status for status, _ in shown] == [200, 200, 404, 404, 200]
+           and [(member["points"]["active"], member["credits"]["active"])
+                for status, member in shown if status == 200]
+           == [(120, 500), (0, 0), (7, 0)],
+           "a table has opening balances in columns", (found, shown))
+
+
 def opened(tap, backend):
     """Balances that members bring along: once, however often imported."""
     lines = [{"id": "open0", "opening": {"points": 120, "credits": 500},
@@ -432,6 +452,7 @@ def main():
         cancelled(tap, backend, count)
         imported(tap, backend, 3000)
         opened(tap, backend)
+        opened_csv(tap, backend)
         exported(tap, backend)
         offered(tap, backend, count)
         activated(tap, backend, 300)

@@ -9,13 +9,15 @@
 #include <stdlib.h>
 
 #include "loyalty_csv.h"
+#include "loyalty_store.h"
 
 typedef enum {
     COLUMN_TEXT,
     COLUMN_BOOL,
     COLUMN_LIST,
     COLUMN_JSON,
-    COLUMN_SHOWN /* exported only */
+    COLUMN_SHOWN,  /* exported only */
+    COLUMN_OPENING /* imported only: a number */
 } column_kind_t;
 
 /* `path` is where a member's JSON has it. */
@@ -45,9 +47,12 @@ static const struct {
     {"credits", {"credits", "active"}, COLUMN_SHOWN},
     {"last_order_at", {"last_order_at", NULL}, COLUMN_SHOWN},
     {"last_visit_at", {"last_visit_at", NULL}, COLUMN_SHOWN},
+    {"opening.points", {"opening", "points"}, COLUMN_OPENING},
+    {"opening.credits", {"opening", "credits"}, COLUMN_OPENING},
 };
 
 #define NCOLUMNS (sizeof(columns) / sizeof(columns[0]))
+#define NEXPORTED (NCOLUMNS - 2) /* without the opening balances */
 
 static const loyalty_str_t attribute = loyalty_str("attributes.");
 
@@ -138,6 +143,16 @@ list_of(loyalty_str_t cell)
     return list;
 }
 
+static json_t *
+number_of(loyalty_str_t cell)
+{
+    int64_t number;
+
+    return loyalty_str_int(cell, &number)
+               ? json_integer(number)
+               : text_of(cell.data, cell.len); /* refused by its name */
+}
+
 static void
 set_cell(json_t *fields, loyalty_str_t name, loyalty_str_t cell)
 {
@@ -167,6 +182,9 @@ set_cell(json_t *fields, loyalty_str_t name, loyalty_str_t cell)
         break;
     case COLUMN_TEXT:
         value = text_of(cell.data, cell.len);
+        break;
+    case COLUMN_OPENING:
+        value = number_of(cell);
         break;
     default:
         return;
@@ -218,7 +236,7 @@ loyalty_row_head(bool bom)
     }
 
     fputs(bom ? "\xef\xbb\xbf" : "", file);
-    for (i = 0; i < NCOLUMNS; i++) {
+    for (i = 0; i < NEXPORTED; i++) {
         fprintf(file, "%s%s", i == 0 ? "" : ",", columns[i].name);
     }
     fputs("\r\n", file);
@@ -294,7 +312,7 @@ loyalty_row_csv(const json_t *member)
         return NULL;
     }
 
-    for (i = 0; i < NCOLUMNS; i++) {
+    for (i = 0; i < NEXPORTED; i++) {
         value = json_object_get(member, columns[i].path[0]);
         if (columns[i].path[1] != NULL) {
             value = json_object_get(value, columns[i].path[1]);

@@ -6,6 +6,9 @@
  *   consent.email consent.sms consent.messenger consent.line
  *   clubs (a;b)   attributes (a JSON object)   attributes.NAME
  *
+ *   opening.points opening.credits, of an import alone: what a member that it
+ *   makes has to begin with
+ *
  * and what an export adds and an import leaves alone: status, order_count,
  * spent_total, points, credits, last_order_at, last_visit_at.
  */
