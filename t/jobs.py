@@ -10,6 +10,7 @@ import io
 import json
 import re
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -237,6 +238,49 @@ def exported(tap, backend):
            "a filter, as NDJSON", text[:300])
 
 
+def paged(tap, backend):
+    """Members come and go, and change, between pages and during an export."""
+    stay = set(members(backend))
+    over = threading.Event()
+    rounds = []
+
+    def churn():
+        while not over.is_set():
+            n = len(rounds)
+            for id in (f"a{n:05}", f"m00001x{n}", f"z{n:05}"):
+                backend.call("POST", "members", {"id": id, "name": "Here"})
+            backend.call("PATCH", f"members/m{n:05}", {"name": f"Now {n}"})
+            if n > 0:
+                backend.call("DELETE", f"members/m00001x{n - 1}")
+            rounds.append(n)
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    backend.wait_for(lambda: rounds, "no member comes")
+    seen, cursor, began = [], "", len(rounds)
+    while cursor is not None:
+        _, page = backend.call("GET", "members?limit=100" + (
+            f"&cursor={cursor}" if cursor else ""))
+        seen += [member["id"] for member in page["members"]]
+        cursor = page.get("next_cursor")
+        turn = len(rounds)
+        backend.wait_for(lambda: len(rounds) > turn, "no member comes")
+    tap.ok(len(seen) == len(set(seen)) and stay <= set(seen)
+           and len(rounds) > began,
+           "pages have each who stays once, while others come and go",
+           stay - set(seen))
+    _, job = backend.call("POST", "members/export", {"format": "ndjson"})
+    job, _ = backend.finish(job["id"])
+    over.set()
+    thread.join()
+    _, text = backend.call("GET", f"jobs/{job['id']}/file")
+    seen = [json.loads(line)["id"] for line in text.splitlines()]
+    tap.ok(len(seen) == len(set(seen)) and stay <= set(seen),
+           "and so has an export", stay - set(seen))
+    for id in set(members(backend)) - stay:
+        backend.call("DELETE", f"members/{id}")
+
+
 def offered(tap, backend, count):
     """A coupon to many, each with a code of its own."""
     status, body = backend.call("POST", "offers", {
@@ -454,6 +498,7 @@ def main():
         opened(tap, backend)
         opened_csv(tap, backend)
         exported(tap, backend)
+        paged(tap, backend)
         offered(tap, backend, count)
         activated(tap, backend, 300)
         lame_order(tap, backend)
