@@ -60,15 +60,15 @@ loyalty_hooks_put_away(void *data)
 uint64_t
 loyalty_hooks_print(loyalty_str_t site, loyalty_str_t id)
 {
-    const char *dot = memchr(id.data, '.', id.len);
+    const char *dot = id.len != 0 ? memchr(id.data, '.', id.len) : NULL;
     uint64_t print = loyalty_fingerprint(1, site.data, site.len);
 
-    return dot == NULL
-               ? print
-               : print
-                     ^ loyalty_fingerprint(2, dot + 1,
-                                           id.len
-                                               - (size_t)(dot + 1 - id.data));
+    if (dot != NULL) {
+        print ^= loyalty_fingerprint(2, dot + 1,
+                                     (size_t)(id.data + id.len - dot - 1));
+    }
+
+    return print;
 }
 
 int64_t
