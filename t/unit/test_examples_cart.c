@@ -4,12 +4,7 @@
  * t/data/published.json.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "examples.h"
 
 #include "loyalty_cart_json.h"
 
@@ -178,36 +173,11 @@ check(json_t *example)
 }
 
 static void
-check_all(const char *path)
-{
-    json_t *examples = json_load_file(path, 0, NULL), *example;
-    size_t i;
-
-    if (examples == NULL) {
-        print_message("# no %s\n", path);
-        skip();
-    }
-
-    json_array_foreach(json_object_get(examples, "cart"), i, example)
-    {
-        check(example);
-    }
-
-    assert_true(i > 0);
-    json_decref(examples);
-}
-
-static void
 shared_carts_come_out_to_the_penny(void **state)
 {
-    const char *shared = getenv("SHARED");
-    char path[4096];
-
     (void)state;
 
-    snprintf(path, sizeof(path), "%s/cases/examples.json",
-             shared == NULL ? "../shared" : shared);
-    check_all(path);
+    examples_shared("cart", check);
 }
 
 static void
@@ -215,7 +185,7 @@ published_carts_come_out_to_the_penny(void **state)
 {
     (void)state;
 
-    check_all("t/data/published.json");
+    examples_published("cart", check);
 }
 
 int

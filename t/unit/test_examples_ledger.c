@@ -4,9 +4,8 @@
  * t/data/published.json.
  */
 
+#include "examples.h"
 #include "world.h"
-
-#include <jansson.h>
 
 #include "loyalty_money.h"
 
@@ -265,47 +264,28 @@ assert_expected(const char *id, json_t *expected, json_t *result)
 }
 
 static void
-replay_all(const char *path)
+check(json_t *example)
 {
-    json_t *examples = json_load_file(path, 0, NULL), *example, *given, *result;
-    replay_t replay;
-    size_t i;
+    json_t *given = json_object_get(example, "given"), *result;
+    replay_t replay = {.refused = json_array()};
 
-    if (examples == NULL) {
-        print_message("# no %s\n", path);
-        skip();
-    }
-
-    json_array_foreach(json_object_get(examples, "ledger"), i, example)
-    {
-        replay = (replay_t){.refused = json_array()};
-        world_init(&replay.world);
-        given = json_object_get(example, "given");
-        replay_settings(&replay, json_object_get(given, "settings"));
-        replay_events(&replay, json_object_get(given, "events"));
-        result = replay_result(&replay, number(given, "read_at"));
-        assert_expected(json_string_value(json_object_get(example, "id")),
-                        json_object_get(example, "expect"), result);
-        json_decref(result);
-        json_decref(replay.refused);
-        world_free(&replay.world);
-    }
-
-    assert_true(i > 0);
-    json_decref(examples);
+    world_init(&replay.world);
+    replay_settings(&replay, json_object_get(given, "settings"));
+    replay_events(&replay, json_object_get(given, "events"));
+    result = replay_result(&replay, number(given, "read_at"));
+    assert_expected(json_string_value(json_object_get(example, "id")),
+                    json_object_get(example, "expect"), result);
+    json_decref(result);
+    json_decref(replay.refused);
+    world_free(&replay.world);
 }
 
 static void
 the_shared_examples_come_out(void **state)
 {
-    const char *shared = getenv("SHARED");
-    char path[4096];
-
     (void)state;
 
-    snprintf(path, sizeof(path), "%s/cases/examples.json",
-             shared == NULL ? "../shared" : shared);
-    replay_all(path);
+    examples_shared("ledger", check);
 }
 
 static void
@@ -313,7 +293,7 @@ the_published_examples_come_out(void **state)
 {
     (void)state;
 
-    replay_all("t/data/published.json");
+    examples_published("ledger", check);
 }
 
 int

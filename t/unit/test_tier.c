@@ -3,13 +3,7 @@
  * of the shared cases/examples.json and of t/data/published.json.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-#include <jansson.h>
+#include "examples.h"
 
 #include "loyalty_tier.h"
 
@@ -400,37 +394,11 @@ check_example(json_t *example)
 }
 
 static void
-check_all(const char *path)
-{
-    json_t *document, *examples, *example;
-    size_t i;
-
-    document = json_load_file(path, 0, NULL);
-    if (document == NULL) {
-        print_message("# %s is not here: its examples are left out\n", path);
-        skip();
-    }
-
-    examples = json_object_get(document, "tier");
-    assert_true(json_array_size(examples) > 0);
-    json_array_foreach(examples, i, example) {
-        check_example(example);
-    }
-
-    json_decref(document);
-}
-
-static void
 the_shared_examples_come_out(void **state)
 {
-    const char *shared = getenv("SHARED");
-    char path[4096];
-
     (void)state;
 
-    snprintf(path, sizeof(path), "%s/cases/examples.json",
-             shared == NULL ? "../shared" : shared);
-    check_all(path);
+    examples_shared("tier", check_example);
 }
 
 static void
@@ -438,7 +406,7 @@ the_published_examples_come_out(void **state)
 {
     (void)state;
 
-    check_all("t/data/published.json");
+    examples_published("tier", check_example);
 }
 
 int
