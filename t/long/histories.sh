@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../../scripts/common.sh"
 . "$ROOT/t/lib/check.sh"
 
-for name in ledger_properties order order_arrival cart_properties; do
+for name in ledger_properties order_histories order_arrival cart_properties; do
     began=$SECONDS
     answer=$(LOYALTY_HISTORIES=${LOYALTY_HISTORIES:-1000000} \
              SUITE_SECONDS=14400 "$ROOT/scripts/test" "$name" 2>&1) || true
