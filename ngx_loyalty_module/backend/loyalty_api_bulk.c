@@ -40,10 +40,7 @@ is_valid(loyalty_api_call_t *call, const bulk_t *bulk)
 
     if (n != 0) {
         loyalty_api_problems(call, 422, "invalid", "the request is not valid",
-                             bulk->problems.list,
-                             n < LOYALTY_PROBLEMS_MAX ? n
-                                                      : LOYALTY_PROBLEMS_MAX,
-                             "");
+                             bulk->problems.list, n, "");
     }
 
     return n == 0;

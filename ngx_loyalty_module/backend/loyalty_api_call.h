@@ -82,7 +82,8 @@ void loyalty_api_error(loyalty_api_call_t *call, int status, const char *code,
                        const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The problems as details, each pointer without its first `prefix`. */
+/* The problems as details, each pointer without its first `prefix`; `n` as it
+ * was counted, of which a list holds LOYALTY_PROBLEMS_MAX. */
 void loyalty_api_problems(loyalty_api_call_t *call, int status,
                           const char *code, const char *message,
                           const loyalty_problem_t *problems, size_t n,

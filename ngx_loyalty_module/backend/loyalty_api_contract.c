@@ -79,7 +79,6 @@ check_body(loyalty_api_call_t *call, const json_t *schema)
     loyalty_problems_t problems;
     const char *key;
     json_t *value;
-    size_t n;
 
     if (!json_is_false(json_object_get(schema, "additionalProperties"))) {
         return true;
@@ -96,14 +95,12 @@ check_body(loyalty_api_call_t *call, const json_t *schema)
         }
     }
 
-    n = problems.count < LOYALTY_PROBLEMS_MAX ? problems.count
-                                              : LOYALTY_PROBLEMS_MAX;
-    if (n != 0) {
+    if (problems.count != 0) {
         loyalty_api_problems(call, 422, "invalid", "the request is not valid",
-                             problems.list, n, "");
+                             problems.list, problems.count, "");
     }
 
-    return n == 0;
+    return problems.count == 0;
 }
 
 bool

@@ -195,7 +195,6 @@ check_export(loyalty_api_call_t *call, loyalty_str_t group, json_t *params)
     const char *name = json_string_value(format);
     loyalty_problems_t problems;
     loyalty_filter_t *compiled;
-    size_t n;
 
     if (name == NULL
         || (strcmp(name, "csv") != 0 && strcmp(name, "ndjson") != 0)) {
@@ -230,10 +229,8 @@ check_export(loyalty_api_call_t *call, loyalty_str_t group, json_t *params)
         return true;
     }
 
-    n = problems.count < LOYALTY_PROBLEMS_MAX ? problems.count
-                                              : LOYALTY_PROBLEMS_MAX;
     loyalty_api_problems(call, 422, "invalid", "the filter is not valid",
-                         problems.list, n, "");
+                         problems.list, problems.count, "");
     return false;
 }
 

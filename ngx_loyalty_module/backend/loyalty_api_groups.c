@@ -138,7 +138,6 @@ check_group(loyalty_api_call_t *call, loyalty_str_t *name, json_t **filter)
 {
     json_t *text = json_object_get(call->body, "name");
     loyalty_problems_t problems;
-    size_t n;
 
     loyalty_problems_init(&problems, call->arena);
     *name = (loyalty_str_t){json_string_value(text), json_string_length(text)};
@@ -156,14 +155,12 @@ check_group(loyalty_api_call_t *call, loyalty_str_t *name, json_t **filter)
         loyalty_recipients_check_filter(call, *filter, &problems);
     }
 
-    n = problems.count < LOYALTY_PROBLEMS_MAX ? problems.count
-                                              : LOYALTY_PROBLEMS_MAX;
-    if (n != 0) {
+    if (problems.count != 0) {
         loyalty_api_problems(call, 422, "invalid", "the group is not valid",
-                             problems.list, n, "");
+                             problems.list, problems.count, "");
     }
 
-    return n == 0;
+    return problems.count == 0;
 }
 
 static loyalty_store_result_t

@@ -283,11 +283,7 @@ read_cart(checkout_t *checkout, loyalty_cart_t *cart)
 
     if (status == LOYALTY_ERROR_INVALID) {
         loyalty_api_problems(call, 422, "invalid", "the cart is not valid",
-                             problems.list,
-                             problems.count < LOYALTY_PROBLEMS_MAX
-                                 ? problems.count
-                                 : LOYALTY_PROBLEMS_MAX,
-                             "");
+                             problems.list, problems.count, "");
     } else if (status != LOYALTY_OK) {
         loyalty_api_refuse(call, status, NULL);
     }

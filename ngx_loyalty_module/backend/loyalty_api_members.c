@@ -124,7 +124,6 @@ edit_member(loyalty_api_call_t *call, loyalty_member_slot_t *slot)
     loyalty_member_t *member = &slot->member;
     loyalty_problems_t problems;
     loyalty_status_t status;
-    size_t n;
 
     loyalty_problems_init(&problems, call->arena);
     status = loyalty_member_edit(member, call->body, call->arena, &problems);
@@ -148,10 +147,8 @@ edit_member(loyalty_api_call_t *call, loyalty_member_slot_t *slot)
     } else if (status == LOYALTY_ERROR_MEMORY) {
         loyalty_api_error(call, 500, "memory", "out of memory");
     } else {
-        n = problems.count < LOYALTY_PROBLEMS_MAX ? problems.count
-                                                  : LOYALTY_PROBLEMS_MAX;
         loyalty_api_problems(call, 422, "invalid", "the member is not valid",
-                             problems.list, n, "");
+                             problems.list, problems.count, "");
     }
 
     return false;

@@ -225,7 +225,6 @@ loyalty_api_edit_check(loyalty_api_call_t *call, loyalty_api_edit_t *edit,
     loyalty_problems_t problems;
     loyalty_program_t *program;
     loyalty_status_t rc;
-    size_t n;
 
     *ok = false;
     json_object_set_new(edit->document, "version",
@@ -239,10 +238,8 @@ loyalty_api_edit_check(loyalty_api_call_t *call, loyalty_api_edit_t *edit,
     }
 
     if (rc != LOYALTY_OK) {
-        n = problems.count < LOYALTY_PROBLEMS_MAX ? problems.count
-                                                  : LOYALTY_PROBLEMS_MAX;
         loyalty_api_problems(call, 422, "invalid", "the program would not be "
-                             "valid", problems.list, n, prefix);
+                             "valid", problems.list, problems.count, prefix);
         return LOYALTY_STORE_OK;
     }
 

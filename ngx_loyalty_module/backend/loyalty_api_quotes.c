@@ -124,14 +124,12 @@ static void
 refuse(asking_t *asking, loyalty_status_t status,
        const loyalty_problems_t *problems)
 {
-    size_t n = problems->count < LOYALTY_PROBLEMS_MAX ? problems->count
-                                                      : LOYALTY_PROBLEMS_MAX;
-
     if (status == LOYALTY_ERROR_MEMORY) {
         loyalty_api_error(asking->call, 500, "memory", "out of memory");
     } else {
         loyalty_api_problems(asking->call, 422, "invalid",
-                             "the cart is not valid", problems->list, n, "");
+                             "the cart is not valid", problems->list,
+                             problems->count, "");
     }
 }
 

@@ -93,7 +93,6 @@ loyalty_api_read_body(loyalty_api_call_t *call, const loyalty_shape_t *shape,
 {
     loyalty_problems_t problems;
     loyalty_reader_t reader = {.arena = call->arena, .problems = &problems};
-    size_t n;
 
     loyalty_problems_init(&problems, call->arena);
     loyalty_read_object(&reader, call->body, shape, target);
@@ -104,10 +103,8 @@ loyalty_api_read_body(loyalty_api_call_t *call, const loyalty_shape_t *shape,
     }
 
     if (problems.count != 0) {
-        n = problems.count < LOYALTY_PROBLEMS_MAX ? problems.count
-                                                  : LOYALTY_PROBLEMS_MAX;
         loyalty_api_problems(call, 422, "invalid", "the request is not valid",
-                             problems.list, n, "");
+                             problems.list, problems.count, "");
         return false;
     }
 
